@@ -1,0 +1,273 @@
+//! The processes of `up`: what each is told, in a file of its own, and the order in which they start and stop.
+
+use std::future::Future;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use super::console::Console;
+use super::layout::{DataDir, Layout, replace, taken};
+use super::ready;
+use super::supervise::{NOTICES_MAX, Notice, Program, Supervised};
+use crate::failure::Failure;
+use crate::output::Table;
+
+/// An agent stops its tasks when it ends: ECS's largest stopTimeout is 120 s, `up` waits for less.
+const AGENT_GRACE: Duration = Duration::from_secs(45);
+/// A controller hands over what it leads and closes its files.
+const CONTROLLER_GRACE: Duration = Duration::from_secs(10);
+/// Wait for ports that processes of an earlier run may still hold while they end.
+const PORTS_MAX: Duration = Duration::from_secs(15);
+/// Wait between two looks at the ports.
+const PORTS_LOOK: Duration = Duration::from_millis(100);
+/// After this many deaths of one child before all is ready, `up` gives up: it won't get better.
+const DEATHS_MAX: u32 = 5;
+/// CPU units that an instance offers at least, whatever the machine has: CPU units are shares, not limits.
+const CPU_MIN: u32 = 2_048;
+/// MiB that an instance offers at least. Small machines promise more than they have, so that the examples fit.
+const MEMORY_MIB_MIN: u32 = 4_096;
+
+/// What each instance offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capacity {
+    /// CPU units, 1,024 a vCPU.
+    pub cpu: u32,
+    /// MiB.
+    pub memory_mib: u32,
+}
+
+impl Capacity {
+    /// What was asked for, or each instance's share of the machine, at least 2 vCPU and 4 GiB.
+    #[must_use]
+    pub fn of(cpu: Option<u32>, memory_mib: Option<u32>, instances: u16) -> Self {
+        let among = u32::from(instances.max(1));
+        let cores =
+            std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX));
+        let machine_mib = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| total_mib(&text)).unwrap_or(0);
+        Self {
+            cpu: cpu.unwrap_or_else(|| (cores.saturating_mul(1_024) / among).max(CPU_MIN)),
+            memory_mib: memory_mib.unwrap_or_else(|| (machine_mib / among).max(MEMORY_MIB_MIN)),
+        }
+    }
+}
+
+/// `MemTotal:       24689764 kB` in MiB.
+fn total_mib(meminfo: &str) -> Option<u32> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    u32::try_from(kib / 1_024).ok()
+}
+
+/// All processes of one `up`.
+#[derive(Debug)]
+pub struct Children {
+    folder: PathBuf,
+    layout: Layout,
+    docker: bool,
+    capacity: Capacity,
+    notices: mpsc::Sender<Notice>,
+    controllers: Vec<Supervised>,
+    agents: Vec<Supervised>,
+    ready: bool,
+}
+
+impl Children {
+    /// None started yet; with where they tell what happens to them.
+    #[must_use]
+    pub fn new(data: &DataDir, layout: &Layout, docker: bool, capacity: Capacity) -> (Self, mpsc::Receiver<Notice>) {
+        let (notices, receiver) = mpsc::channel(NOTICES_MAX);
+        let children = Self {
+            folder: data.path().to_owned(),
+            layout: layout.clone(),
+            docker,
+            capacity,
+            notices,
+            controllers: Vec::new(),
+            agents: Vec::new(),
+            ready: false,
+        };
+        (children, receiver)
+    }
+
+    /// What is started.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Waits until the controllers' ports are free.
+    ///
+    /// # Errors
+    /// One is taken for 15 s.
+    pub async fn wait_for_ports(&self, console: &Console) -> Result<(), Failure> {
+        let deadline = Instant::now() + PORTS_MAX;
+        let mut told = false;
+        for (ip, port) in self.layout.ports() {
+            while let Err(error) = TcpListener::bind((ip, port)) {
+                if Instant::now() > deadline {
+                    return Err(taken(ip, port, &error));
+                }
+                if !told {
+                    console.line(&format!("waiting for port {port}, which something still holds"));
+                    told = true;
+                }
+                tokio::time::sleep(PORTS_LOOK).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts all controllers.
+    ///
+    /// # Errors
+    /// A file can't be written or a process not be started.
+    pub fn start_controllers(&mut self) -> Result<(), Failure> {
+        let initial: Vec<_> = self
+            .layout
+            .controllers
+            .iter()
+            .map(|place| {
+                json!({
+                    "name": place.name,
+                    "id": place.id,
+                    "peer_address": place.peer_address(),
+                    "api_address": place.api_address(self.layout.listen),
+                })
+            })
+            .collect();
+        for place in self.layout.controllers.clone() {
+            let config = json!({
+                "name": place.name,
+                "data_dir": self.folder.join(&place.name),
+                "api": {
+                    "listen": SocketAddr::new(self.layout.listen, place.api_port),
+                    "advertise": place.api_address(self.layout.listen),
+                },
+                "peer": { "listen": place.peer_address() },
+                "initial": initial,
+                "region": self.layout.region,
+                "settings": { "healthy_after_ms": self.layout.healthy_after_ms },
+            });
+            let program = self.program("controller", &place.name, &config, CONTROLLER_GRACE)?;
+            self.controllers.push(Supervised::start(program, self.notices.clone())?);
+        }
+        Ok(())
+    }
+
+    /// Starts all agents.
+    ///
+    /// # Errors
+    /// A file can't be written or a process not be started.
+    pub fn start_agents(&mut self) -> Result<(), Failure> {
+        for (name, zone) in self.layout.agents() {
+            let config = json!({
+                "name": name,
+                "data_dir": self.folder.join(&name),
+                "cluster": ready::CLUSTER,
+                "controllers": self.layout.api_addresses(),
+                "runtime": if self.docker { "docker" } else { "simulated" },
+                "cpu": self.capacity.cpu,
+                "memory_mib": self.capacity.memory_mib,
+                "availability_zone": zone,
+                "docker": { "bind_ip": self.layout.listen },
+                "stop_tasks_on_exit": true,
+            });
+            let program = self.program("agent", &name, &config, AGENT_GRACE)?;
+            self.agents.push(Supervised::start(program, self.notices.clone())?);
+        }
+        Ok(())
+    }
+
+    fn program(&self, kind: &str, name: &str, config: &serde_json::Value, grace: Duration) -> Result<Program, Failure> {
+        let file = self.folder.join(format!("{name}.json"));
+        replace(&file, &format!("{config:#}\n"))?;
+        Ok(Program {
+            name: name.to_owned(),
+            arguments: [kind, "--config", &path_text(&file)?, "--exit-with-parent"].map(str::to_owned).into(),
+            log: self.folder.join("logs").join(format!("{name}.log")),
+            grace,
+        })
+    }
+
+    /// `future`, or the failure of a child that dies again and again before it completes.
+    ///
+    /// # Errors
+    /// Those of the future, or a child died five times.
+    pub async fn or_dead<T>(&self, future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let mut look = tokio::time::interval(Duration::from_millis(100));
+        let mut future = std::pin::pin!(future);
+        loop {
+            tokio::select! {
+                result = &mut future => return result,
+                _ = look.tick() => {
+                    let mut all = self.controllers.iter().chain(&self.agents);
+                    if let Some(dead) = all.find(|child| child.deaths() >= DEATHS_MAX) {
+                        return Err(Failure::Other(format!("{} died {DEATHS_MAX} times", dead.name())));
+                    }
+                }
+            }
+        }
+    }
+
+    /// From here on a failure is no failure to start.
+    pub fn all_are_ready(&mut self) {
+        self.ready = true;
+    }
+
+    /// The last lines of the logs of those that died; of all, where they never were ready and none died.
+    #[must_use]
+    pub fn last_words(&self) -> Vec<String> {
+        let all = || self.controllers.iter().chain(&self.agents);
+        let died: Vec<String> = all().filter(|child| child.deaths() > 0).map(Supervised::last_words).collect();
+        if died.is_empty() && !self.ready { all().map(Supervised::last_words).collect() } else { died }
+    }
+
+    /// What runs, and where.
+    #[must_use]
+    pub fn overview(&self, leader: &str) -> String {
+        let mut table = Table::new(&["CONTROLLER", "API", "ROLE"]);
+        for place in &self.layout.controllers {
+            let role = if place.name == leader { "LEADER" } else { "FOLLOWER" };
+            table.row([place.name.clone(), place.api_address(self.layout.listen), role.to_owned()]);
+        }
+        let mut agents = Table::new(&["AGENT", "ZONE", "RUNTIME", "CPU", "MEMORY"]);
+        let runtime = if self.docker { "docker" } else { "simulated" };
+        for (name, zone) in self.layout.agents() {
+            let memory = format!("{} MiB", self.capacity.memory_mib);
+            agents.row([name, zone, runtime.to_owned(), self.capacity.cpu.to_string(), memory]);
+        }
+        let agents = if agents.is_empty() { String::new() } else { format!("\n{}", agents.render(false)) };
+        format!("{}{agents}\ndata and logs: {}\n", table.render(false), self.folder.display())
+    }
+
+    /// Stops the agents, which stop their tasks, and then the controllers.
+    pub async fn stop(&mut self) {
+        for group in [&mut self.agents, &mut self.controllers] {
+            group.iter().for_each(Supervised::ask_to_end);
+            for child in group.drain(..) {
+                child.ended().await;
+            }
+        }
+    }
+}
+
+fn path_text(path: &Path) -> Result<String, Failure> {
+    let text = path.to_str().map(str::to_owned);
+    text.ok_or_else(|| Failure::Usage(format!("{} isn't UTF-8: give another --data-dir", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Capacity, total_mib};
+
+    #[test]
+    fn instances_offer_enough_for_the_examples() {
+        assert_eq!(total_mib("MemFree: 1 kB\nMemTotal:       24689764 kB\n"), Some(24_111));
+        let least = Capacity::of(None, None, 64);
+        assert_eq!((least.cpu, least.memory_mib), (2_048, 4_096));
+        assert_eq!(Capacity::of(Some(256), Some(512), 3), Capacity { cpu: 256, memory_mib: 512 });
+    }
+}

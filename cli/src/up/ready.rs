@@ -1,0 +1,109 @@
+//! When the local cluster is ready: all controllers agree on a leader, and every agent has a session and its instance is
+//! ACTIVE. Asks the controllers' API, nothing else.
+
+use std::time::{Duration, Instant};
+
+use drydock_proto::control::{StatusRequest, StatusResponse};
+use drydock_proto::ecs::{ContainerInstanceStatus, CreateClusterRequest};
+
+use super::layout::Layout;
+use crate::client::{Client, Kind};
+use crate::commands::controller::Api;
+use crate::commands::pages;
+use crate::failure::Failure;
+
+/// Wait between two questions.
+const POLL: Duration = Duration::from_millis(25);
+/// Patience of one question: it is asked again anyway.
+const ASK: Duration = Duration::from_millis(20);
+/// Wait for a leader. The aim for all is 3 s; a loaded machine gets more.
+const LEADER_MAX: Duration = Duration::from_secs(60);
+/// Wait for the instances after that.
+const INSTANCES_MAX: Duration = Duration::from_secs(60);
+/// The cluster that agents join.
+pub const CLUSTER: &str = "default";
+
+/// Waits until every controller names the same leader in the same term; gives one's status.
+///
+/// # Errors
+/// They don't within a minute; the text says what each of them said last.
+pub async fn leader(layout: &Layout) -> Result<StatusResponse, Failure> {
+    let deadline = Instant::now() + LEADER_MAX;
+    let addresses = layout.api_addresses();
+    let mut clients = Vec::new();
+    for address in &addresses {
+        clients.push(Client::new(address, true)?.patient(ASK));
+    }
+    loop {
+        let mut found: Vec<Result<StatusResponse, Failure>> = Vec::new();
+        for client in &clients {
+            let call = async |mut control: Api, request| control.status(request).await;
+            found.push(client.control(Kind::Read, StatusRequest {}, call).await);
+        }
+        let agreed = |status: &StatusResponse| {
+            let same = |other: &Result<StatusResponse, Failure>| {
+                other.as_ref().is_ok_and(|other| (other.leader_id, other.term) == (status.leader_id, status.term))
+            };
+            status.leader_id != 0 && found.iter().all(same)
+        };
+        if let Some(Ok(status)) = found.first()
+            && agreed(status)
+        {
+            return Ok(status.clone());
+        }
+        if Instant::now() > deadline {
+            let said: Vec<String> = addresses.iter().zip(&found).map(|(address, found)| said(address, found)).collect();
+            let limit = LEADER_MAX.as_secs();
+            return Err(Failure::Other(format!(
+                "the controllers found no leader in {limit} s:\n  {}",
+                said.join("\n  ")
+            )));
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+fn said(address: &str, found: &Result<StatusResponse, Failure>) -> String {
+    match found {
+        Ok(status) if status.leader_id == 0 => format!("{address}: no leader in term {}", status.term),
+        Ok(status) => format!("{address}: leader {} in term {}", status.leader_id, status.term),
+        Err(failure) => failure.to_string(),
+    }
+}
+
+/// Creates the cluster that agents join, where it is missing.
+///
+/// # Errors
+/// Those of the call.
+pub async fn cluster(client: &Client) -> Result<(), Failure> {
+    let request = CreateClusterRequest { cluster_name: Some(CLUSTER.to_owned()), ..Default::default() };
+    client.ecs(Kind::Idempotent, request, async |mut ecs, request| ecs.create_cluster(request).await).await.map(|_| ())
+}
+
+/// Waits until `wanted` agents have a session and as many instances are ACTIVE and connected.
+///
+/// # Errors
+/// They aren't within a minute, or the calls fail.
+pub async fn instances(client: &Client, wanted: usize) -> Result<(), Failure> {
+    let deadline = Instant::now() + INSTANCES_MAX;
+    loop {
+        let call = async |mut control: Api, request| control.status(request).await;
+        let status = client.control(Kind::Read, StatusRequest {}, call).await?;
+        let sessions = usize::try_from(status.connected_agents.unwrap_or_default()).unwrap_or_default();
+        let mut connected = 0;
+        if sessions >= wanted {
+            let arns = pages::instance_arns(client, CLUSTER, Some(ContainerInstanceStatus::Active), None).await?;
+            let (found, _) = pages::instances(client, CLUSTER, &arns).await?;
+            connected = found.iter().filter(|instance| instance.agent_connected.unwrap_or_default()).count();
+            if connected >= wanted {
+                return Ok(());
+            }
+        }
+        if Instant::now() > deadline {
+            let limit = INSTANCES_MAX.as_secs();
+            let text = format!("{connected} of {wanted} container instances are ACTIVE after {limit} s");
+            return Err(Failure::Other(text));
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}

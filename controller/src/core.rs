@@ -1,0 +1,74 @@
+//! What all parts of a controller share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use drydock_consensus::{Handle, RaftId, ReadError};
+use drydock_model::arn::Scope;
+use drydock_state::Outcome;
+use tokio::sync::oneshot;
+
+use crate::api::errors::ApiError;
+use crate::clock::Clock;
+use crate::config::BootstrapSettings;
+use crate::events::EventRing;
+use crate::identity::Seeds;
+use crate::leader::Leader;
+use crate::leadership::Leaderships;
+use crate::limits::READ_INDEX_WAIT_MAX;
+use crate::machine::DirtyFeed;
+use crate::members::Directory;
+use crate::peers::Links;
+use crate::propose::Admission;
+use crate::view::{Version, View};
+
+/// One running controller.
+pub(crate) struct Core {
+    pub(crate) me: RaftId,
+    pub(crate) name: String,
+    pub(crate) fingerprint: u128,
+    /// Region and account of its API.
+    pub(crate) scope: Scope,
+    /// For a new cluster.
+    pub(crate) settings: BootstrapSettings,
+    pub(crate) handle: Handle<Outcome>,
+    pub(crate) view: View,
+    pub(crate) events: EventRing,
+    pub(crate) leaderships: Leaderships,
+    pub(crate) directory: Directory,
+    pub(crate) links: Links,
+    pub(crate) dirty: DirtyFeed,
+    pub(crate) admission: Admission,
+    pub(crate) seeds: Seeds,
+    pub(crate) clock: Clock,
+    /// The leader's scope, while this controller leads.
+    pub(crate) leader: ArcSwapOption<Leader>,
+}
+
+impl Core {
+    /// A version of the state that has seen every write that was acknowledged before this call.
+    ///
+    /// # Errors
+    /// No leader confirmed it in time, or too many reads wait.
+    pub(crate) async fn read_strong(&self) -> Result<Arc<Version>, ApiError> {
+        let (tell, told) = oneshot::channel();
+        self.handle.read_index(move |result| drop(tell.send(result)));
+        let index = told.await.unwrap_or(Err(ReadError::Stopped))?;
+        self.read_at_least(index, READ_INDEX_WAIT_MAX).await
+    }
+
+    /// A version of the state that has seen entry `index`.
+    ///
+    /// # Errors
+    /// [`ApiError::Unavailable`] where it isn't here within `patience`.
+    pub(crate) async fn read_at_least(&self, index: u64, patience: Duration) -> Result<Arc<Version>, ApiError> {
+        let version = self.view.at_least(index, patience).await;
+        version.ok_or_else(|| {
+            ApiError::Unavailable(format!(
+                "this controller has applied entry {} and not yet entry {index}; retry, or ask another one",
+                self.view.index()
+            ))
+        })
+    }
+}

@@ -1,0 +1,42 @@
+//! The first things that a new leader agrees upon with the others: its epoch, and, in a new cluster, the settings that it
+//! was started with.
+
+use std::sync::Arc;
+
+use drydock_state::{Command, Settings};
+
+use super::Leader;
+use crate::config::BootstrapSettings;
+use crate::core::Core;
+use crate::limits::RETRY_OVERLOADED;
+
+const CALLER: &str = "controller";
+
+/// Proposes them, once each.
+pub(crate) async fn run(core: Arc<Core>, leader: Arc<Leader>) {
+    let is_new = core.view.now().state.epoch() == 0;
+    if is_new && let Some(settings) = settings(*core.view.now().state.settings(), &core.settings) {
+        agree(&core, &leader, &Command::PutSettings(settings)).await;
+    }
+    agree(&core, &leader, &Command::NewEpoch).await;
+}
+
+/// The defaults with what the configuration says; `None` where it says nothing.
+fn settings(defaults: Settings, given: &BootstrapSettings) -> Option<Settings> {
+    let healthy_after_ms = given.healthy_after_ms?;
+    Some(Settings { healthy_after_ms, ..defaults })
+}
+
+/// Proposes a command until it is applied, and so everything before it.
+pub(crate) async fn agree(core: &Core, leader: &Leader, command: &Command) {
+    loop {
+        match core.propose(core.stamp(leader.term), CALLER, command.clone()).await {
+            Ok(_) => return,
+            // Where this controller no longer leads, the scope is about to end and the next leader does it.
+            Err(error) => {
+                tracing::debug!(%error, command = command.name(), "not agreed upon yet");
+                tokio::time::sleep(RETRY_OVERLOADED).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Every operation of the ECS API as one value: decoded at the edge (gRPC today, the AWS wire later), carried to the
+//! leader as it is, and answered in one match. A write becomes a command of the log; a read is a function of the state.
+
+use drydock_proto::ecs;
+use prost::Message as _;
+
+/// The service that the operations belong to.
+const SERVICE: &str = "/drydock.ecs.v1.Ecs/";
+
+macro_rules! operations {
+    (
+        writes { $($write:ident($write_request:ident) -> $write_response:ident),+ $(,)? }
+        reads { $($read:ident($read_request:ident) -> $read_response:ident),+ $(,)? }
+    ) => {
+        /// A request of the ECS API.
+        #[derive(Debug, Clone, PartialEq)]
+        #[allow(missing_docs, reason = "ECS's own names")]
+        pub enum Request {
+            $($write(Box<ecs::$write_request>),)+
+            $($read(Box<ecs::$read_request>),)+
+        }
+
+        /// The answer to the request of the same name.
+        #[derive(Debug, Clone, PartialEq)]
+        #[allow(missing_docs, reason = "ECS's own names")]
+        pub enum Response {
+            $($write(Box<ecs::$write_response>),)+
+            $($read(Box<ecs::$read_response>),)+
+        }
+
+        impl Request {
+            /// ECS's name of the operation.
+            #[must_use]
+            pub const fn operation(&self) -> &'static str {
+                match self {
+                    $(Self::$write(_) => stringify!($write),)+
+                    $(Self::$read(_) => stringify!($read),)+
+                }
+            }
+
+            /// Whether it changes something: the leader's business.
+            #[must_use]
+            pub const fn is_write(&self) -> bool {
+                match self {
+                    $(Self::$write(_) => true,)+
+                    $(Self::$read(_) => false,)+
+                }
+            }
+
+            /// Its bytes on the wire.
+            #[must_use]
+            pub fn encode(&self) -> Vec<u8> {
+                match self {
+                    $(Self::$write(request) => request.encode_to_vec(),)+
+                    $(Self::$read(request) => request.encode_to_vec(),)+
+                }
+            }
+
+            /// How many these are.
+            #[must_use]
+            pub fn encoded_len(&self) -> usize {
+                match self {
+                    $(Self::$write(request) => request.encoded_len(),)+
+                    $(Self::$read(request) => request.encoded_len(),)+
+                }
+            }
+
+            /// The request of a gRPC method; `None` where there is no such method.
+            ///
+            /// # Errors
+            /// The bytes aren't that request.
+            pub fn decode(method: &str, body: &[u8]) -> Option<Result<Self, prost::DecodeError>> {
+                match method.strip_prefix(SERVICE)? {
+                    $(stringify!($write) => Some(ecs::$write_request::decode(body).map(|r| Self::$write(Box::new(r)))),)+
+                    $(stringify!($read) => Some(ecs::$read_request::decode(body).map(|r| Self::$read(Box::new(r)))),)+
+                    _ => None,
+                }
+            }
+
+            /// The response to this request from its bytes.
+            ///
+            /// # Errors
+            /// The bytes aren't that response.
+            pub fn decode_response(&self, body: &[u8]) -> Result<Response, prost::DecodeError> {
+                Ok(match self {
+                    $(Self::$write(_) => Response::$write(Box::new(ecs::$write_response::decode(body)?)),)+
+                    $(Self::$read(_) => Response::$read(Box::new(ecs::$read_response::decode(body)?)),)+
+                })
+            }
+        }
+
+        impl Response {
+            /// Its bytes on the wire.
+            #[must_use]
+            pub fn encode(&self) -> Vec<u8> {
+                match self {
+                    $(Self::$write(response) => response.encode_to_vec(),)+
+                    $(Self::$read(response) => response.encode_to_vec(),)+
+                }
+            }
+        }
+
+        $(impl From<ecs::$write_request> for Request {
+            fn from(request: ecs::$write_request) -> Self {
+                Self::$write(Box::new(request))
+            }
+        })+
+
+        $(impl From<ecs::$read_request> for Request {
+            fn from(request: ecs::$read_request) -> Self {
+                Self::$read(Box::new(request))
+            }
+        })+
+    };
+}
+
+operations! {
+    writes {
+        CreateCluster(CreateClusterRequest) -> CreateClusterResponse,
+        DeleteCluster(DeleteClusterRequest) -> DeleteClusterResponse,
+        UpdateCluster(UpdateClusterRequest) -> UpdateClusterResponse,
+        UpdateClusterSettings(UpdateClusterSettingsRequest) -> UpdateClusterSettingsResponse,
+        CreateCapacityProvider(CreateCapacityProviderRequest) -> CreateCapacityProviderResponse,
+        UpdateCapacityProvider(UpdateCapacityProviderRequest) -> UpdateCapacityProviderResponse,
+        DeleteCapacityProvider(DeleteCapacityProviderRequest) -> DeleteCapacityProviderResponse,
+        PutClusterCapacityProviders(PutClusterCapacityProvidersRequest) -> PutClusterCapacityProvidersResponse,
+        RegisterTaskDefinition(RegisterTaskDefinitionRequest) -> RegisterTaskDefinitionResponse,
+        DeregisterTaskDefinition(DeregisterTaskDefinitionRequest) -> DeregisterTaskDefinitionResponse,
+        DeleteTaskDefinitions(DeleteTaskDefinitionsRequest) -> DeleteTaskDefinitionsResponse,
+        RunTask(RunTaskRequest) -> RunTaskResponse,
+        StartTask(StartTaskRequest) -> StartTaskResponse,
+        StopTask(StopTaskRequest) -> StopTaskResponse,
+        UpdateTaskProtection(UpdateTaskProtectionRequest) -> UpdateTaskProtectionResponse,
+        CreateService(CreateServiceRequest) -> CreateServiceResponse,
+        UpdateService(UpdateServiceRequest) -> UpdateServiceResponse,
+        DeleteService(DeleteServiceRequest) -> DeleteServiceResponse,
+        CreateTaskSet(CreateTaskSetRequest) -> CreateTaskSetResponse,
+        UpdateTaskSet(UpdateTaskSetRequest) -> UpdateTaskSetResponse,
+        DeleteTaskSet(DeleteTaskSetRequest) -> DeleteTaskSetResponse,
+        UpdateServicePrimaryTaskSet(UpdateServicePrimaryTaskSetRequest) -> UpdateServicePrimaryTaskSetResponse,
+        DeregisterContainerInstance(DeregisterContainerInstanceRequest) -> DeregisterContainerInstanceResponse,
+        UpdateContainerInstancesState(UpdateContainerInstancesStateRequest) -> UpdateContainerInstancesStateResponse,
+        StopServiceDeployment(StopServiceDeploymentRequest) -> StopServiceDeploymentResponse,
+        ContinueServiceDeployment(ContinueServiceDeploymentRequest) -> ContinueServiceDeploymentResponse,
+        PutAttributes(PutAttributesRequest) -> PutAttributesResponse,
+        DeleteAttributes(DeleteAttributesRequest) -> DeleteAttributesResponse,
+        TagResource(TagResourceRequest) -> TagResourceResponse,
+        UntagResource(UntagResourceRequest) -> UntagResourceResponse,
+        PutAccountSetting(PutAccountSettingRequest) -> PutAccountSettingResponse,
+        PutAccountSettingDefault(PutAccountSettingDefaultRequest) -> PutAccountSettingDefaultResponse,
+        DeleteAccountSetting(DeleteAccountSettingRequest) -> DeleteAccountSettingResponse,
+    }
+    reads {
+        ListAccountSettings(ListAccountSettingsRequest) -> ListAccountSettingsResponse,
+        DescribeClusters(DescribeClustersRequest) -> DescribeClustersResponse,
+        ListClusters(ListClustersRequest) -> ListClustersResponse,
+        DescribeCapacityProviders(DescribeCapacityProvidersRequest) -> DescribeCapacityProvidersResponse,
+        DescribeTaskDefinition(DescribeTaskDefinitionRequest) -> DescribeTaskDefinitionResponse,
+        ListTaskDefinitions(ListTaskDefinitionsRequest) -> ListTaskDefinitionsResponse,
+        ListTaskDefinitionFamilies(ListTaskDefinitionFamiliesRequest) -> ListTaskDefinitionFamiliesResponse,
+        DescribeTasks(DescribeTasksRequest) -> DescribeTasksResponse,
+        ListTasks(ListTasksRequest) -> ListTasksResponse,
+        GetTaskProtection(GetTaskProtectionRequest) -> GetTaskProtectionResponse,
+        DescribeServices(DescribeServicesRequest) -> DescribeServicesResponse,
+        ListServices(ListServicesRequest) -> ListServicesResponse,
+        ListServiceDeployments(ListServiceDeploymentsRequest) -> ListServiceDeploymentsResponse,
+        DescribeServiceDeployments(DescribeServiceDeploymentsRequest) -> DescribeServiceDeploymentsResponse,
+        DescribeServiceRevisions(DescribeServiceRevisionsRequest) -> DescribeServiceRevisionsResponse,
+        DescribeTaskSets(DescribeTaskSetsRequest) -> DescribeTaskSetsResponse,
+        DescribeContainerInstances(DescribeContainerInstancesRequest) -> DescribeContainerInstancesResponse,
+        ListContainerInstances(ListContainerInstancesRequest) -> ListContainerInstancesResponse,
+        ListAttributes(ListAttributesRequest) -> ListAttributesResponse,
+        ListTagsForResource(ListTagsForResourceRequest) -> ListTagsForResourceResponse,
+    }
+}

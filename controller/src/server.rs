@@ -1,0 +1,105 @@
+//! The two ports: the API for clients and agents, and the peers'. Settings of HTTP/2, bounds on messages, and nothing
+//! else.
+
+use std::sync::Arc;
+
+use drydock_proto::agent::agent_control_server::AgentControlServer;
+use drydock_proto::control::control_server::ControlServer;
+use drydock_proto::ecs::ecs_server::EcsServer;
+use drydock_proto::raft::peer_server::PeerServer;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+
+use crate::api::agents::AgentApi;
+use crate::api::control::ControlApi;
+use crate::api::ecs::EcsApi;
+use crate::core::Core;
+use crate::health;
+use crate::limits::{
+    API_CONCURRENT_STREAMS_MAX, API_KEEPALIVE_INTERVAL, API_KEEPALIVE_TIMEOUT, API_MESSAGE_BYTES_MAX,
+    API_RESPONSE_BYTES_MAX, API_WINDOW_BYTES, PEER_CONCURRENT_STREAMS_MAX, PEER_KEEPALIVE_INTERVAL,
+    PEER_KEEPALIVE_TIMEOUT, PEER_MESSAGE_BYTES_MAX, PEER_WINDOW_BYTES,
+};
+use crate::peers::server::PeerService;
+
+/// A port could not be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The listener failed.
+    #[error("serving the {port} port: {source}")]
+    Port {
+        /// `API` or `peer`.
+        port: &'static str,
+        /// Why.
+        source: tonic::transport::Error,
+    },
+    /// The reflection service refused our own descriptors: a defect of the build.
+    #[error("reflection: {0}")]
+    Reflection(String),
+}
+
+/// Serves clients and agents until `stop`, then gives requests under way a while.
+pub(crate) async fn serve_api(
+    core: Arc<Core>,
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> Result<(), ServeError> {
+    let (health, health_server) = tonic_health::server::health_reporter();
+    let healthy = health::tell(Arc::clone(&core), health, stop.clone());
+    let caller = format!("arn:aws:iam::{}:root", core.scope.account);
+    let ecs = EcsServer::new(EcsApi { core: Arc::clone(&core), caller })
+        .max_decoding_message_size(API_MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(API_RESPONSE_BYTES_MAX);
+    let control = ControlServer::new(ControlApi::new(Arc::clone(&core), stop.clone()))
+        .max_decoding_message_size(API_MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(API_RESPONSE_BYTES_MAX);
+    let agents = AgentControlServer::new(AgentApi { core })
+        .max_decoding_message_size(API_MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(API_RESPONSE_BYTES_MAX);
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(drydock_proto::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let refused = |error: tonic_reflection::server::Error| ServeError::Reflection(error.to_string());
+    let serving = Server::builder()
+        .initial_stream_window_size(API_WINDOW_BYTES)
+        .initial_connection_window_size(API_WINDOW_BYTES * 4)
+        .max_concurrent_streams(API_CONCURRENT_STREAMS_MAX)
+        .http2_keepalive_interval(Some(API_KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(API_KEEPALIVE_TIMEOUT))
+        .add_service(ecs)
+        .add_service(control)
+        .add_service(agents)
+        .add_service(health_server)
+        .add_service(reflection().build_v1().map_err(refused)?)
+        .add_service(reflection().build_v1alpha().map_err(refused)?)
+        .serve_with_incoming_shutdown(incoming(listener), stop.cancelled_owned());
+    let (served, ()) = tokio::join!(serving, healthy);
+    served.map_err(|source| ServeError::Port { port: "API", source })
+}
+
+/// Serves the peers until the service's `stop`. mTLS belongs here (`tls_config` on the builder) and in
+/// `peers::link::endpoint`.
+pub(crate) async fn serve_peers(service: PeerService, listener: TcpListener) -> Result<(), ServeError> {
+    let stop = service.stop.clone();
+    let peer = PeerServer::new(service)
+        .max_decoding_message_size(PEER_MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(PEER_MESSAGE_BYTES_MAX);
+    Server::builder()
+        .initial_stream_window_size(PEER_WINDOW_BYTES)
+        .initial_connection_window_size(PEER_WINDOW_BYTES)
+        .max_concurrent_streams(PEER_CONCURRENT_STREAMS_MAX)
+        .http2_keepalive_interval(Some(PEER_KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(PEER_KEEPALIVE_TIMEOUT))
+        .add_service(peer)
+        .serve_with_incoming_shutdown(incoming(listener), stop.cancelled_owned())
+        .await
+        .map_err(|source| ServeError::Port { port: "peer", source })
+}
+
+fn incoming(listener: TcpListener) -> TcpIncoming {
+    TcpIncoming::from(listener).with_nodelay(Some(true))
+}

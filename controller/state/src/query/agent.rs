@@ -1,0 +1,123 @@
+//! What an agent is told: the tasks of its instance, the definitions that they name, and the digest over them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use drydock_model::arn::Scope;
+use drydock_proto::{agent, ecs};
+
+use super::{Arns, definition, task, time};
+use crate::key::{DefinitionKey, InstanceKey};
+use crate::row::TaskRow;
+use crate::state::State;
+
+/// All that an instance should know: every task of it that isn't STOPPED, and each definition once.
+///
+/// `None` where the instance, its cluster or its scope isn't there. The sequence is the log index at which the
+/// instance's set of tasks last changed, so that any leader goes on counting where the last one was (raft-recipe §5).
+#[must_use]
+pub fn manifest(state: &State, instance: InstanceKey) -> Option<agent::Manifest> {
+    let row = state.instance(instance)?;
+    let (scope, name) = home(state, instance)?;
+    let arns = Arns::new(&scope, &name);
+    let tasks: Vec<&Arc<TaskRow>> = state.live_tasks_on(instance).collect();
+    Some(agent::Manifest {
+        sequence: row.changed_at,
+        tasks: tasks.iter().map(|row| assigned(state, arns, row)).collect(),
+        task_definitions: definitions(state, &scope, tasks.iter().map(|row| &row.definition)),
+        more: false,
+    })
+}
+
+/// One task with all that its agent needs, but for the task definition.
+#[must_use]
+pub fn assigned_task(state: &State, row: &TaskRow) -> Option<agent::AssignedTask> {
+    let instance = row.instance_key()?;
+    let (scope, name) = home(state, instance)?;
+    Some(assigned(state, Arns::new(&scope, &name), row))
+}
+
+/// The task definitions of these keys, each once, as an agent gets them.
+#[must_use]
+pub fn definitions<'a>(
+    state: &State,
+    scope: &Scope,
+    keys: impl IntoIterator<Item = &'a DefinitionKey>,
+) -> Vec<ecs::TaskDefinition> {
+    let once: BTreeMap<&DefinitionKey, ()> = keys.into_iter().map(|key| (key, ())).collect();
+    once.into_keys().filter_map(|key| state.definition(key)).map(|row| definition::render(scope, row)).collect()
+}
+
+/// The bytes that the digest of an instance's manifest is taken over: its tasks by ARN, each as ARN, NUL,
+/// desiredStatus, NUL. The digest is CRC-32C over them.
+#[must_use]
+pub fn digest_input(state: &State, instance: InstanceKey) -> Option<Vec<u8>> {
+    let (scope, name) = home(state, instance)?;
+    let arns = Arns::new(&scope, &name);
+    // By id is by ARN: all but the id is the same.
+    let mut bytes = Vec::new();
+    for row in state.live_tasks_on(instance) {
+        for part in [arns.task(row.key).as_str(), row.desired_status.as_str()] {
+            bytes.extend_from_slice(part.as_bytes());
+            bytes.push(0);
+        }
+    }
+    Some(bytes)
+}
+
+/// CRC-32C of an instance's manifest, as four bytes, big endian: what `Hello.manifest_digest` is compared with.
+#[must_use]
+pub fn manifest_digest(state: &State, instance: InstanceKey) -> Option<[u8; 4]> {
+    digest_input(state, instance).map(|bytes| crc32c(&bytes).to_be_bytes())
+}
+
+/// CRC-32C (Castagnoli, reflected 0x82F63B78), bit by bit: manifests are small.
+fn crc32c(bytes: &[u8]) -> u32 {
+    let mut crc = u32::MAX;
+    for byte in bytes {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 { (crc >> 1) ^ 0x82F6_3B78 } else { crc >> 1 };
+        }
+    }
+    !crc
+}
+
+fn home(state: &State, instance: InstanceKey) -> Option<(Arc<Scope>, Arc<str>)> {
+    let cluster = state.cluster(instance.cluster)?;
+    Some((Arc::clone(state.scope(cluster.scope)?), Arc::clone(&cluster.name)))
+}
+
+fn assigned(state: &State, arns: Arns<'_>, row: &TaskRow) -> agent::AssignedTask {
+    let definition = state.definition(&row.definition);
+    let containers = definition.iter().flat_map(|row| row.document.container_definitions.iter()).enumerate();
+    let container_arns = containers.filter_map(|(at, container)| {
+        let name = container.name.clone()?;
+        Some((name, arns.container(row.key, u32::try_from(at).unwrap_or(u32::MAX))))
+    });
+    agent::AssignedTask {
+        task_arn: arns.task(row.key),
+        task_definition_arn: arns.definition(&row.definition),
+        desired_status: row.desired_status.to_string(),
+        cluster: arns.cluster_name().to_owned(),
+        group: row.group.to_string(),
+        started_by: row.started_by.as_deref().unwrap_or_default().to_owned(),
+        launch_type: row.launch.launch_type.into(),
+        overrides: row.launch.overrides.clone(),
+        network_configuration: row.launch.network_configuration.clone(),
+        tags: task::tags(row, arns.cluster_name()),
+        availability_zone: row.availability_zone.as_deref().unwrap_or_default().to_owned(),
+        container_arns: container_arns.collect(),
+        enable_execute_command: row.launch.enable_execute_command,
+        created_at: Some(time::timestamp(row.times.created_at)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_digest_is_crc_32c() {
+        assert_eq!(super::crc32c(b"123456789"), 0xE306_9283);
+        assert_eq!(super::crc32c(b""), 0);
+    }
+}

@@ -1,0 +1,148 @@
+//! Real containers: where a Docker engine is reachable, a service runs as containers, a container that is killed behind
+//! our back is replaced, exit codes and logs come through, and a restarted agent finds its containers again. Without an
+//! engine these tests say so and pass.
+
+use anyhow::{Context as _, Result, ensure};
+use drydock_proto::control::{GetLogsRequest, LogLine};
+use drydock_proto::ecs;
+use drydock_tests::cluster::{CLUSTER, Cluster, Options};
+use drydock_tests::docker::{Engine, IMAGE};
+use drydock_tests::ecs_client::{Ecs, SETTLE_MAX};
+use drydock_tests::wait;
+use serde_json::{Value, json};
+
+use crate::identities;
+
+const TASK_LABEL: &str = "com.amazonaws.ecs.task-arn";
+
+/// The engine, or `None` with a word on why.
+fn engine() -> Result<Option<Engine>> {
+    match Engine::reach() {
+        Ok(engine) => {
+            engine.need_image()?;
+            Ok(Some(engine))
+        }
+        Err(error) => {
+            println!("skipped: no Docker engine is reachable ({error:#})");
+            Ok(None)
+        }
+    }
+}
+
+fn definition(family: &str, command: &[&str]) -> Value {
+    json!({
+        "family": family,
+        "networkMode": "bridge",
+        "containerDefinitions": [
+            { "name": "main", "image": IMAGE, "command": command, "memory": 32, "stopTimeout": 2 }
+        ]
+    })
+}
+
+async fn with_docker() -> Result<(Cluster, Ecs)> {
+    let cluster =
+        Cluster::start(Options { controllers: 1, instances: 1, runtime: "docker", ..Options::default() }).await?;
+    let ecs = Ecs { apis: cluster.apis()? };
+    Ok((cluster, ecs))
+}
+
+/// Removes every container of the tasks: what a stopped agent leaves running on purpose.
+fn clean_up(engine: &Engine, tasks: &[String]) -> Result<()> {
+    for task in tasks {
+        for container in engine.containers(&[format!("{TASK_LABEL}={task}")])? {
+            engine.remove(container["Id"].as_str().unwrap_or_default())?;
+        }
+    }
+    Ok(())
+}
+
+fn running(engine: &Engine, task: &str) -> Result<Vec<Value>> {
+    let all = engine.containers(&[format!("{TASK_LABEL}={task}")])?;
+    Ok(all.into_iter().filter(|container| container["State"] == "running").collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_runs_as_containers_and_survives_its_agent() -> Result<()> {
+    let Some(engine) = engine()? else { return Ok(()) };
+    let (mut cluster, ecs) = with_docker().await?;
+    ecs.register(&definition("sleeper", &["sleep", "1000000"])).await?;
+    ecs.create_service("sleeper", "sleeper:1", 2).await?;
+    ecs.stable("sleeper").await?;
+    let tasks = ecs.tasks_of("sleeper").await?;
+    for task in &tasks {
+        let there = running(&engine, task.task_arn())?;
+        assert_eq!(there.len(), 1, "{there:?}");
+        assert_eq!(there[0]["Id"].as_str(), Some(task.containers[0].runtime_id()));
+        assert_eq!(there[0]["Labels"]["com.amazonaws.ecs.container-name"], "main");
+    }
+
+    let before = identities(&tasks);
+    cluster.agents[0].kill()?;
+    cluster.agents[0].start()?;
+    cluster.ready().await?;
+    ecs.stable("sleeper").await?;
+    assert_eq!(identities(&ecs.tasks_of("sleeper").await?), before, "a container was restarted");
+
+    // Killed behind our back: the task stops with Docker's exit code, and another one replaces it.
+    let victim = tasks[0].clone();
+    engine.kill(victim.containers[0].runtime_id())?;
+    let stopped = ecs.reaches(victim.task_arn(), "STOPPED").await?;
+    assert_eq!(stopped.stop_code(), ecs::TaskStopCode::EssentialContainerExited);
+    assert_eq!(stopped.containers[0].exit_code(), 137);
+    ecs.stable("sleeper").await?;
+
+    let arns: Vec<String> = ecs.tasks_of("sleeper").await?.iter().map(|task| task.task_arn().to_owned()).collect();
+    ecs.delete_service("sleeper").await?;
+    for arn in &arns {
+        ecs.reaches(arn, "STOPPED").await?;
+        wait::holds("its container is gone", SETTLE_MAX, async || {
+            let left = running(&engine, arn)?;
+            ensure!(left.is_empty(), "{left:?}");
+            Ok(())
+        })
+        .await?;
+    }
+    cluster.finish().await?;
+    clean_up(&engine, &[arns, vec![victim.task_arn().to_owned()]].concat())
+}
+
+// rule: 2.1/reason-essential-exited, 2.1/reason-cannot-pull
+#[tokio::test(flavor = "multi_thread")]
+async fn exit_codes_and_logs_come_through() -> Result<()> {
+    let Some(engine) = engine()? else { return Ok(()) };
+    let (cluster, ecs) = with_docker().await?;
+    ecs.register(&definition("job", &["sh", "-c", "echo done with it; exit 7"])).await?;
+    let arn = ecs.run("job", 1).await?[0].task_arn().to_owned();
+    let stopped = ecs.reaches(&arn, "STOPPED").await?;
+    assert_eq!(stopped.stop_code(), ecs::TaskStopCode::EssentialContainerExited);
+    assert_eq!(stopped.stopped_reason(), "Essential container in task exited");
+    assert_eq!(stopped.containers[0].exit_code, Some(7));
+    let lines = logs(&ecs, &arn).await?;
+    assert_eq!(lines.iter().map(|line| line.message.as_str()).collect::<Vec<_>>(), ["done with it"]);
+    assert_eq!(lines[0].stream, "stdout");
+
+    ecs.register(&json!({
+        "family": "missing",
+        "networkMode": "bridge",
+        "containerDefinitions": [{ "name": "main", "image": "drydock-test/no-such-image:1", "memory": 32 }]
+    }))
+    .await?;
+    let missing = ecs.run("missing", 1).await?[0].task_arn().to_owned();
+    let stopped = ecs.reaches(&missing, "STOPPED").await?;
+    assert_eq!(stopped.stop_code(), ecs::TaskStopCode::TaskFailedToStart);
+    let why = stopped.containers[0].reason();
+    assert!(why.contains("CannotPullContainerError"), "{why}");
+    cluster.finish().await?;
+    clean_up(&engine, &[arn, missing])
+}
+
+async fn logs(ecs: &Ecs, task: &str) -> Result<Vec<LogLine>> {
+    let mut control = ecs.apis.first().context("a controller")?.control.clone();
+    let request = GetLogsRequest { cluster: CLUSTER.to_owned(), task: task.to_owned(), ..Default::default() };
+    let mut stream = control.get_logs(request).await?.into_inner();
+    let mut lines = Vec::new();
+    while let Some(line) = stream.message().await? {
+        lines.push(line);
+    }
+    Ok(lines)
+}
