@@ -13,10 +13,16 @@ const KILLED: i64 = 137;
 
 pub(crate) fn observation(seen: &ContainerInspectResponse) -> Observation {
     let state = seen.state.clone().unwrap_or_default();
+    let started_at = moment(state.started_at.as_deref());
+    // Docker takes the start by its own clock once the start has returned, and the end from whoever saw the process
+    // end: one that ends at once may have ended before it started. While it runs, the end is that of the run before.
+    let ended = matches!(observed(&state), ObservedState::Exited { .. });
+    let finished_at =
+        moment(state.finished_at.as_deref()).map(|at| if ended { at.max(started_at.unwrap_or(at)) } else { at });
     Observation {
         runtime_id: seen.id.clone().unwrap_or_default(),
-        started_at: moment(state.started_at.as_deref()),
-        finished_at: moment(state.finished_at.as_deref()),
+        started_at,
+        finished_at,
         health: match state.health.as_ref().and_then(|health| health.status) {
             Some(HealthStatusEnum::HEALTHY) => HealthStatus::Healthy,
             Some(HealthStatusEnum::UNHEALTHY) => HealthStatus::Unhealthy,
@@ -115,6 +121,21 @@ mod tests {
         ] {
             assert_eq!(seen(&state), expected, "{state}");
         }
+    }
+
+    /// Docker's own times of a container that ended at once, as they were seen.
+    #[test]
+    fn none_ends_before_it_starts() {
+        let times = |status: &str, started: &str, finished: &str| {
+            let state = json!({"Status": status, "ExitCode": 7, "StartedAt": started, "FinishedAt": finished});
+            let seen = observation(&serde_json::from_value(json!({"Id": "x", "State": state})).unwrap());
+            (seen.started_at.unwrap(), seen.finished_at.unwrap())
+        };
+        let (early, late) = ("2026-01-23T17:57:58.500Z", "2026-01-23T17:57:58.504Z");
+        let (first, second) = (1_769_191_078_500, 1_769_191_078_504);
+        assert_eq!(times("exited", early, late), (first, second));
+        assert_eq!(times("exited", late, early), (second, second));
+        assert_eq!(times("running", late, early), (second, first), "that was the run before");
     }
 
     #[test]
