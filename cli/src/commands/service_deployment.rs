@@ -9,13 +9,13 @@ use drydock_proto::ecs::{
     StopServiceDeploymentStopType,
 };
 
-use super::Context;
+use super::{Context, pages};
 use crate::client::Kind;
 use crate::failure::Failure;
-use crate::output::words::{age, clock, name_of, now, number, spelling, text};
+use crate::output::words::{age, clock, instant, name_of, now, number, spelling, text, until};
 use crate::output::{Format, Table};
 
-/// Verbs of the noun. A deployment is named by its ARN; a service's name stands for its newest one.
+/// Verbs of the noun. A deployment is named by its ARN or its end, SERVICE/ID; a service's name stands for its newest one.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Lists the deployments of a service, newest first.
@@ -26,12 +26,12 @@ pub enum Verb {
     },
     /// Describes a deployment: its stage, hooks, circuit breaker and rollback.
     Describe {
-        /// ARN of the deployment, or name of the service.
+        /// SERVICE/ID or ARN of the deployment; or the name of the service, for its newest.
         deployment: String,
     },
     /// Stops a deployment that goes on; by default it is rolled back to the one that completed last.
     Stop {
-        /// ARN of the deployment, or name of the service.
+        /// SERVICE/ID or ARN of the deployment; or the name of the service, for its newest.
         deployment: String,
         /// ROLLBACK, or ABORT: both revisions are left as they are.
         #[arg(long, value_enum, default_value_t = StopType::Rollback)]
@@ -39,7 +39,7 @@ pub enum Verb {
     },
     /// Acts on a lifecycle hook at which a deployment is paused.
     Continue {
-        /// ARN of the deployment, or name of the service.
+        /// SERVICE/ID or ARN of the deployment; or the name of the service, for its newest.
         deployment: String,
         /// The hook's id; the one that waits where there is only one.
         #[arg(long)]
@@ -77,7 +77,7 @@ pub enum Action {
 pub async fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::List { service } => {
-            let answer = list(context, service).await?;
+            let answer = list(context, service, None).await?;
             context.screen.answer(&answer, || table(&answer))
         }
         Verb::Describe { deployment } => {
@@ -129,9 +129,13 @@ pub async fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     }
 }
 
-async fn list(context: &Context, service: String) -> Result<ListServiceDeploymentsResponse, Failure> {
-    let request =
-        ListServiceDeploymentsRequest { cluster: context.in_cluster(), service: Some(service), ..Default::default() };
+async fn list(
+    context: &Context,
+    service: String,
+    next_token: Option<String>,
+) -> Result<ListServiceDeploymentsResponse, Failure> {
+    let (cluster, service) = (context.in_cluster(), Some(service));
+    let request = ListServiceDeploymentsRequest { cluster, service, next_token, ..Default::default() };
     context.client.ecs(Kind::Read, request, async |mut ecs, request| ecs.list_service_deployments(request).await).await
 }
 
@@ -147,14 +151,31 @@ pub async fn describe(context: &Context, arn: String) -> Result<DescribeServiceD
         .await
 }
 
-/// The ARN itself, or that of the newest deployment of the service with this name.
+/// The ARN itself, that which ends in SERVICE/ID, or that of the newest deployment of the service with this name.
 async fn arn(context: &Context, named: String) -> Result<String, Failure> {
     if named.contains(":service-deployment/") {
         return Ok(named);
     }
-    let newest = list(context, named.clone()).await?.service_deployments.into_iter().next();
+    if let Some((service, _)) = named.split_once('/').filter(|_| !named.contains(':')) {
+        let arns = pages::all(async |next_token| {
+            let answer = list(context, service.to_owned(), next_token).await?;
+            let arns = answer.service_deployments.into_iter().filter_map(|brief| brief.service_deployment_arn);
+            Ok((arns.collect(), answer.next_token))
+        });
+        let found = arns.await?.into_iter().find(|arn| short(arn) == named);
+        return found.ok_or_else(|| Failure::Partly(format!("service {service} has no deployment {named}")));
+    }
+    let newest = list(context, named.clone(), None).await?.service_deployments.into_iter().next();
     let arn = newest.and_then(|newest| newest.service_deployment_arn);
     arn.ok_or_else(|| Failure::Partly(format!("service {named} has no deployment")))
+}
+
+/// SERVICE/ID of an ARN.
+fn short(arn: &str) -> &str {
+    let id = name_of(arn).len();
+    let before = arn.len().saturating_sub(id + 1);
+    let service = arn.get(..before).map_or(0, |before| name_of(before).len());
+    arn.get(before.saturating_sub(service)..).unwrap_or(arn)
 }
 
 fn awaited(answer: &DescribeServiceDeploymentsResponse) -> Result<String, Failure> {
@@ -172,7 +193,7 @@ fn table(answer: &ListServiceDeploymentsResponse) -> Table {
     let now = now();
     for brief in &answer.service_deployments {
         table.row([
-            name_of(brief.service_deployment_arn.as_deref().unwrap_or_default()).to_owned(),
+            short(brief.service_deployment_arn.as_deref().unwrap_or_default()).to_owned(),
             spelling::<ServiceDeploymentStatus>(brief.status),
             name_of(brief.target_service_revision_arn.as_deref().unwrap_or_default()).to_owned(),
             age(now, brief.created_at.as_ref()),
@@ -221,13 +242,34 @@ pub fn lines(deployment: &ServiceDeployment) -> Vec<String> {
         lines.push(format!("rollback since {since}: {}", text(rollback.reason.as_deref())));
     }
     for hook in &deployment.lifecycle_hook_details {
+        let waits = hook.status() == DeploymentLifecycleHookStatus::AwaitingAction;
+        let expires = hook.expires_at.as_ref().filter(|_| waits).map(|at| {
+            let action = spelling::<DeploymentLifecycleHookAction>(hook.timeout_action);
+            format!(", {action} in {}", until(Some(&instant(now())), at))
+        });
         lines.push(format!(
-            "hook {}: {}, {} at {}",
+            "hook {}: {}{}",
             text(hook.hook_id.as_deref()),
             spelling::<DeploymentLifecycleHookStatus>(hook.status),
-            spelling::<DeploymentLifecycleHookAction>(hook.timeout_action),
-            clock(hook.expires_at.as_ref())
+            expires.unwrap_or_default()
         ));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short;
+
+    #[test]
+    fn a_deployment_s_short_name_is_the_end_of_its_arn() {
+        for (arn, expected) in [
+            ("arn:aws:ecs:us-east-1:000000000000:service-deployment/default/web/12", "web/12"),
+            ("web/12", "web/12"),
+            ("12", "12"),
+            ("", ""),
+        ] {
+            assert_eq!(short(arn), expected);
+        }
+    }
 }

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use drydock_model::requests::task_sets::is_external;
-use drydock_proto::ecs::{Deployment, DeploymentRolloutState, Service, StabilityStatus, Task, TaskSet};
+use drydock_proto::ecs::{
+    Deployment, DeploymentRolloutState, Service, ServiceDeployment, ServiceDeploymentStatus, StabilityStatus, Task,
+    TaskSet,
+};
 
 use super::service::{Wait, event_line};
 use super::{Context, pages, service_deployment};
@@ -46,6 +49,7 @@ pub async fn service(context: &Context, service: &Service, wait: Wait) -> Result
     let wanted = primary(service).and_then(|deployment| deployment.id.clone()).unwrap_or_default();
     let mut live = context.screen.progress(wait.progress);
     let mut seen: BTreeSet<String> = service.events.iter().filter_map(|event| event.id.clone()).collect();
+    let mut current = service.current_service_deployment.clone();
     let start = Instant::now();
     loop {
         let left = deadline.saturating_duration_since(Instant::now()).max(OUTAGE_MIN);
@@ -69,15 +73,21 @@ pub async fn service(context: &Context, service: &Service, wait: Wait) -> Result
             Stage::Failed(_) => "failed".to_owned(),
         };
         let mut block = block(&now, &waits, start.elapsed());
+        let mut rolled_back = None;
         if let Some(arn) = now.current_service_deployment.clone() {
+            let ours = *current.get_or_insert_with(|| arn.clone()) == arn;
             // Only shown: the wait goes on without it.
             let found = service_deployment::describe(&Context { client, ..context.clone() }, arn).await;
             let deployments = found.map(|answer| answer.service_deployments).unwrap_or_default();
             block.extend(deployments.iter().flat_map(service_deployment::lines).skip(1));
+            rolled_back = deployments.first().filter(|found| ours && found.rollback.is_some()).map(rollback);
         }
         live.show(&news, block);
         match stage {
             Stage::Done => return Ok(now),
+            Stage::Failed(_) if let Some(how) = rolled_back => {
+                return Err(Failure::Wait(format!("service {name}: deployment {wanted} {how}")));
+            }
             Stage::Failed(reason) => return Err(Failure::Wait(format!("service {name}: {reason}"))),
             Stage::Going(what) if Instant::now() >= deadline => {
                 let waited = wait.timeout.as_secs();
@@ -86,6 +96,12 @@ pub async fn service(context: &Context, service: &Service, wait: Wait) -> Result
             Stage::Going(_) => tokio::time::sleep(POLL).await,
         }
     }
+}
+
+/// What became of a deployment that didn't stay.
+fn rollback(deployment: &ServiceDeployment) -> String {
+    let status = spelling::<ServiceDeploymentStatus>(deployment.status);
+    format!("{status}: {}", deployment.status_reason.as_deref().unwrap_or_default())
 }
 
 fn primary(service: &Service) -> Option<&Deployment> {

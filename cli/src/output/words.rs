@@ -43,6 +43,12 @@ pub fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| i64::try_from(passed.as_secs()).unwrap_or(i64::MAX))
 }
 
+/// A moment given in seconds since 1970.
+#[must_use]
+pub fn instant(seconds: i64) -> Timestamp {
+    Timestamp { seconds, nanos: 0 }
+}
+
 /// How long ago, in the largest unit that fits: `12s`, `5m`, `3h`, `8d`.
 #[must_use]
 pub fn age(now: i64, then: Option<&Timestamp>) -> String {
