@@ -124,6 +124,16 @@ fn services() {
         &["service", "create", "d", "--task-definition", "d:1", "--scheduling-strategy", "DAEMON"],
     );
     e(
+        expect![[
+            r#"create_service {"availabilityZoneRebalancing":"DISABLED","clientToken":"TOKEN","cluster":"default","desiredCount":1,"serviceName":"z","taskDefinition":"z"}"#
+        ]],
+        &["service", "create", "z", "-t", "z", "--availability-zone-rebalancing", "DISABLED"],
+    );
+    e(
+        expect![[r#"update_service {"availabilityZoneRebalancing":"ENABLED","cluster":"default","service":"z"}"#]],
+        &["service", "update", "z", "--availability-zone-rebalancing", "ENABLED"],
+    );
+    e(
         expect![[r#"update_service {"cluster":"default","desiredCount":5,"service":"web","taskDefinition":"web:2"}"#]],
         &["service", "update", "web", "-t", "web:2", "-n", "5"],
     );

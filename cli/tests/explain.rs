@@ -87,6 +87,8 @@ fn every_wait_of_a_service_has_its_sentence() {
         wait("BAKE", json!({"stage": "BAKE_TIME"})),
         wait("STAGE", json!({"stage": "SCALE_UP"})),
         wait("ROLLBACK", json!({"deployment": "ecs-svc/2"})),
+        wait("REBALANCING", json!({"zones": [{"name": "a", "tasks": 3}, {"name": "b", "tasks": 1}]})),
+        wait("UNEVEN", json!({"zones": [{"name": "a", "tasks": 3}, {"name": "b", "tasks": 1}]})),
     ]);
     says(
         "explain_service",
@@ -121,6 +123,8 @@ fn every_wait_of_a_service_has_its_sentence() {
             - The bake time of BAKE_TIME, which ends in 38 s.
             - The stage SCALE_UP of the deployment, which fails in 38 s if it isn't over.
             - The rollback to deployment ecs-svc/2, which fails in 38 s if it isn't over.
+            - 2 tasks that take the place of others in zones that have more, once healthy: 3 tasks in a, 1 task in b.
+            - Zones aren't balanced, and can't be now: 3 tasks in a, 1 task in b. The last event about it says why; tried again in 38 s.
         "#]],
     );
     // A kind without a row above has no sentence that anybody has read.

@@ -2,6 +2,7 @@
 //! of a version of the state and a moment. Each kind of wait and each decider has its line here: one that is new and
 //! isn't told doesn't compile.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use drydock_model::arn::Scope;
@@ -131,6 +132,10 @@ impl<'a> Explainer<'a> {
     }
 }
 
+fn zones_of(zones: &BTreeMap<Arc<str>, u32>) -> Vec<control::Zone> {
+    zones.iter().map(|(name, tasks)| control::Zone { name: name.to_string(), tasks: *tasks }).collect()
+}
+
 /// Renders waits of one cluster's things.
 struct Waits<'a> {
     arns: Arns<'a>,
@@ -182,6 +187,14 @@ impl Waits<'_> {
             Wait::Bake { stage, until: _ } => {
                 told.stage = Some(stage.clone());
                 (WaitKind::Bake, None)
+            }
+            Wait::Rebalancing { tasks, zones } => {
+                told.zones = zones_of(zones);
+                (WaitKind::Rebalancing, Some(*tasks))
+            }
+            Wait::Uneven { zones, until: _ } => {
+                told.zones = zones_of(zones);
+                (WaitKind::Uneven, None)
             }
             Wait::Stage { stage, until: _ } => {
                 told.stage = Some(stage.clone());

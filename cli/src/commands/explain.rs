@@ -5,7 +5,7 @@
 use drydock_proto::control::{
     Closest, Decider, Ending, ExplainRunTaskRequest, ExplainRunTaskResponse, ExplainServiceRequest,
     ExplainServiceResponse, ExplainTaskRequest, ExplainTaskResponse, Leaver, Placement, Shortage, TaskWait,
-    TaskWaitKind, Wait, WaitKind,
+    TaskWaitKind, Wait, WaitKind, Zone,
 };
 use drydock_proto::ecs::{
     DeploymentRolloutState, HealthStatus, RunTaskRequest, Service, ServiceDeploymentLifecycleStage,
@@ -206,6 +206,14 @@ fn wait_line(wait: &Wait, now: Option<&Timestamp>) -> String {
             )
         }
         WaitKind::Bake => format!("The bake time of {}, which ends in {left}.", wait.stage()),
+        WaitKind::Rebalancing => format!(
+            "{who} that take the place of others in zones that have more, once healthy: {}.",
+            zones_line(&wait.zones)
+        ),
+        WaitKind::Uneven => format!(
+            "Zones aren't balanced, and can't be now: {}. The last event about it says why; tried again in {left}.",
+            zones_line(&wait.zones)
+        ),
         WaitKind::Stage => {
             format!("The stage {} of the deployment, which fails in {left} if it isn't over.", wait.stage())
         }
@@ -214,6 +222,12 @@ fn wait_line(wait: &Wait, now: Option<&Timestamp>) -> String {
         }
         WaitKind::Failed => "The deployment has failed: nothing more of it is started; update the service.".to_owned(),
     }
+}
+
+/// `3 tasks in a, 1 task in b`
+fn zones_line(zones: &[Zone]) -> String {
+    let one = |zone: &Zone| format!("{} in {}", tasks(zone.tasks), zone.name);
+    zones.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 fn bounds_line(wait: &Wait, who: &str) -> String {

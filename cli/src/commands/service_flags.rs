@@ -3,11 +3,12 @@
 
 use clap::Args;
 use drydock_proto::ecs::{
-    AssignPublicIp, AwsVpcConfiguration, CapacityProviderStrategyItem, CapacityProviderStrategyItemList,
-    CreateServiceRequest, DeploymentCircuitBreaker, DeploymentConfiguration, DeploymentController,
-    DeploymentControllerType, DeploymentLifecycleHook, DeploymentLifecycleHookList, DeploymentLifecycleHookStage,
-    DeploymentLifecycleHookTargetType, DeploymentStrategy, LaunchType, NetworkConfiguration, PropagateTags,
-    SchedulingStrategy, Tag, ThresholdConfiguration, ThresholdType, UpdateServiceRequest,
+    AssignPublicIp, AvailabilityZoneRebalancing, AwsVpcConfiguration, CapacityProviderStrategyItem,
+    CapacityProviderStrategyItemList, CreateServiceRequest, DeploymentCircuitBreaker, DeploymentConfiguration,
+    DeploymentController, DeploymentControllerType, DeploymentLifecycleHook, DeploymentLifecycleHookList,
+    DeploymentLifecycleHookStage, DeploymentLifecycleHookTargetType, DeploymentStrategy, LaunchType,
+    NetworkConfiguration, PropagateTags, SchedulingStrategy, Tag, ThresholdConfiguration, ThresholdType,
+    UpdateServiceRequest,
 };
 
 use drydock_proto::json::WireEnum as _;
@@ -173,6 +174,35 @@ impl DeploymentFlags {
     }
 }
 
+/// Whether tasks are spread evenly over zones again where they aren't.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct ZoneFlags {
+    /// Whether the tasks of a service in steady state move where they are spread unevenly over Availability Zones.
+    #[arg(long, value_enum)]
+    pub availability_zone_rebalancing: Option<RebalancingFlag>,
+}
+
+impl ZoneFlags {
+    /// The number of `availabilityZoneRebalancing` in requests.
+    #[must_use]
+    pub fn rebalancing(self) -> Option<i32> {
+        self.availability_zone_rebalancing.map(|state| match state {
+            RebalancingFlag::Enabled => AvailabilityZoneRebalancing::Enabled.into(),
+            RebalancingFlag::Disabled => AvailabilityZoneRebalancing::Disabled.into(),
+        })
+    }
+}
+
+/// The two states of rebalancing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum RebalancingFlag {
+    /// They move.
+    Enabled,
+    /// They stay.
+    Disabled,
+}
+
 /// Tags that tasks get beside their own.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub struct TagFlags {
@@ -265,6 +295,9 @@ pub struct CreateFlags {
     /// How deployments proceed.
     #[command(flatten)]
     pub deployment: DeploymentFlags,
+    /// Spread of the tasks over zones.
+    #[command(flatten)]
+    pub zones: ZoneFlags,
     /// Tags of the tasks.
     #[command(flatten)]
     pub tags: TagFlags,
@@ -293,6 +326,7 @@ impl CreateFlags {
             self.deployment_controller.map(ControllerFlag::controller).or(into.deployment_controller);
         into.network_configuration = self.network.configuration().or(into.network_configuration.take());
         self.deployment.merge(&mut into.deployment_configuration);
+        into.availability_zone_rebalancing = self.zones.rebalancing().or(into.availability_zone_rebalancing);
         into.propagate_tags = self.tags.propagate().or(into.propagate_tags);
         into.enable_ecs_managed_tags = self.tags.enable_ecs_managed_tags.or(into.enable_ecs_managed_tags);
         into.tags.extend(self.tag);
@@ -320,6 +354,9 @@ pub struct UpdateFlags {
     /// How deployments proceed.
     #[command(flatten)]
     pub deployment: DeploymentFlags,
+    /// Spread of the tasks over zones.
+    #[command(flatten)]
+    pub zones: ZoneFlags,
     /// Tags of the tasks.
     #[command(flatten)]
     pub tags: TagFlags,
@@ -338,6 +375,7 @@ impl UpdateFlags {
         into.force_new_deployment = self.force_new_deployment.then_some(true).or(into.force_new_deployment);
         into.network_configuration = self.network.configuration().or(into.network_configuration.take());
         self.deployment.merge(&mut into.deployment_configuration);
+        into.availability_zone_rebalancing = self.zones.rebalancing().or(into.availability_zone_rebalancing);
         into.propagate_tags = self.tags.propagate().or(into.propagate_tags);
         into.enable_ecs_managed_tags = self.tags.enable_ecs_managed_tags.or(into.enable_ecs_managed_tags);
     }

@@ -19,6 +19,7 @@ pub mod names;
 pub mod pagination;
 pub mod placement;
 pub mod query;
+pub mod rebalancing;
 pub mod refusals;
 pub mod requests;
 pub mod resources;

@@ -3,7 +3,7 @@
 //! One table a request: a member, when it counts as given, and why it is refused. Whoever builds what a row names deletes
 //! the row. docs/compatibility.md is checked against [`all`].
 
-use drydock_proto::ecs::{AvailabilityZoneRebalancing, ClusterConfiguration, ClusterSetting};
+use drydock_proto::ecs::{ClusterConfiguration, ClusterSetting};
 use drydock_proto::ecs::{
     Compatibility, CreateCapacityProviderRequest, CreateClusterRequest, CreateServiceRequest, CreateTaskSetRequest,
     DeleteCapacityProviderRequest, DeploymentConfiguration, DeploymentController, DeploymentControllerType,
@@ -85,7 +85,6 @@ const NO_LATTICE: &str = "there is no VPC Lattice";
 const NO_TRAFFIC: &str = "these strategies shift traffic between two service revisions and need a load balancer or \
      Service Connect, and the service can have neither yet";
 const NO_CODE_DEPLOY: &str = "there is no CodeDeploy, only the controllers ECS and EXTERNAL";
-const NO_REBALANCING: &str = "zones aren't rebalanced yet";
 const NO_INSIGHTS: &str = "there is no Container Insights";
 
 /// CreateCluster.
@@ -234,11 +233,6 @@ pub const CREATE_SERVICE: &[Refusal<CreateServiceRequest>] = &[
         given: |request| !request.vpc_lattice_configurations.is_empty(),
     },
     Refusal {
-        field: "availabilityZoneRebalancing: ENABLED",
-        reason: NO_REBALANCING,
-        given: |request| request.availability_zone_rebalancing() == AvailabilityZoneRebalancing::Enabled,
-    },
-    Refusal {
         field: "enableExecuteCommand: true",
         reason: NO_EXEC,
         given: |request| request.enable_execute_command == Some(true),
@@ -291,11 +285,6 @@ pub const UPDATE_SERVICE: &[Refusal<UpdateServiceRequest>] = &[
         field: "vpcLatticeConfigurations",
         reason: NO_LATTICE,
         given: |request| request.vpc_lattice_configurations.as_ref().is_some_and(|list| !list.items.is_empty()),
-    },
-    Refusal {
-        field: "availabilityZoneRebalancing: ENABLED",
-        reason: NO_REBALANCING,
-        given: |request| request.availability_zone_rebalancing() == AvailabilityZoneRebalancing::Enabled,
     },
     Refusal {
         field: "enableExecuteCommand: true",

@@ -167,7 +167,6 @@ fn what_create_service_cannot_do_yet() {
         // rule: 2.3/deploys-volumes, 2.1/volume-ebs-launch
         (r#"{"volumeConfigurations": [{"name": "v"}]}"#, "volumeConfigurations"),
         (r#"{"vpcLatticeConfigurations": [{"portName": "p"}]}"#, "vpcLatticeConfigurations"),
-        (r#"{"availabilityZoneRebalancing": "ENABLED"}"#, "availabilityZoneRebalancing: ENABLED"),
         // rule: 2.5/exec-refused
         (r#"{"enableExecuteCommand": true}"#, "enableExecuteCommand: true"),
     ] {

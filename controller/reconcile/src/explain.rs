@@ -9,6 +9,9 @@ mod run;
 mod service;
 mod task;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use drydock_state::{Millis, ServiceKey};
 
 use crate::place::Unplaced;
@@ -142,6 +145,20 @@ pub enum Wait {
         /// When it ends.
         until: Millis,
     },
+    /// Tasks that take the place of others in zones that have more, until these are healthy.
+    Rebalancing {
+        /// How many.
+        tasks: u32,
+        /// How many tasks each zone has, those included.
+        zones: BTreeMap<Arc<str>, u32>,
+    },
+    /// Zones have uneven numbers of tasks, and that can't be changed now. The last event about it says why.
+    Uneven {
+        /// How many tasks each zone has.
+        zones: BTreeMap<Arc<str>, u32>,
+        /// When it is tried again.
+        until: Millis,
+    },
     /// The deployment's stage. It fails where it hasn't left it in time.
     Stage {
         /// As ECS spells it.
@@ -198,10 +215,15 @@ impl Wait {
             | Self::Disconnected { until, .. }
             | Self::Hook { until, .. }
             | Self::Bake { until, .. }
+            | Self::Uneven { until, .. }
             | Self::Stage { until, .. }
             | Self::Rollback { until, .. } => Some(*until),
             Self::Protection { until, .. } => *until,
-            Self::HealthCheck { .. } | Self::Replacing { .. } | Self::Bounds { .. } | Self::Stalled { .. } => None,
+            Self::HealthCheck { .. }
+            | Self::Replacing { .. }
+            | Self::Rebalancing { .. }
+            | Self::Bounds { .. }
+            | Self::Stalled { .. } => None,
         }
     }
 
@@ -209,7 +231,11 @@ impl Wait {
     #[must_use]
     pub const fn cause(&self) -> Cause {
         match self {
-            Self::BackOff { .. } | Self::Healthy { .. } | Self::Protection { .. } | Self::Bake { .. } => Cause::Time,
+            Self::BackOff { .. }
+            | Self::Healthy { .. }
+            | Self::Protection { .. }
+            | Self::Bake { .. }
+            | Self::Uneven { .. } => Cause::Time,
             Self::Starting { .. }
             | Self::HealthCheck { .. }
             | Self::Grace { .. }
@@ -217,6 +243,7 @@ impl Wait {
             | Self::Disconnected { .. } => Cause::Agent,
             Self::Placement { .. } => Cause::Room,
             Self::Replacing { .. }
+            | Self::Rebalancing { .. }
             | Self::Bounds { deadlock: false, .. }
             | Self::Stage { .. }
             | Self::Rollback { .. } => Cause::Others,

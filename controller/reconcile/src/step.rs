@@ -1,8 +1,9 @@
 //! One step of the deciders: from what is dirty or due to a plan.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use drydock_state::command::REAP_MAX;
+use drydock_state::fleet::ClassId;
 use drydock_state::plan::{PLAN_BYTES_MAX, PLAN_CHANGES_MAX};
 use drydock_state::{
     Change, ClusterId, Command, InstanceKey, Key, Millis, Plan, ScalingKey, ServiceKey, State, TaskKey,
@@ -83,6 +84,7 @@ pub fn step(view: &State, dirty: &BTreeSet<Key>, now: Millis, seed: u128, budget
         }
     }
     work.add_waiting(view);
+    work.add_rebalanced(view);
     work.add_capacity(view);
     for key in work.tasks {
         if !task::reconcile(&mut desk, key) {
@@ -140,6 +142,8 @@ struct Work {
     services: BTreeSet<ServiceKey>,
     /// Clusters in which resources may have become free.
     freed: BTreeSet<ClusterId>,
+    /// Instances that something has happened to and that take tasks, by what they say of themselves.
+    open: BTreeMap<(ClusterId, ClassId), usize>,
     /// Clusters whose instances or waiting tasks are others than before.
     changed: BTreeSet<ClusterId>,
     /// Tasks that wait for capacity, the oldest of a cluster first.
@@ -196,7 +200,11 @@ impl Work {
         self.services.extend(service::daemon::concerned(view, key));
         self.changed.insert(key.cluster);
         match view.instance(key) {
-            Some(row) if row.takes_tasks() => drop(self.freed.insert(key.cluster)),
+            Some(row) if row.takes_tasks() => {
+                self.freed.insert(key.cluster);
+                let class = view.fleet(key.cluster).and_then(|fleet| fleet.class_of(key.id)).unwrap_or_default();
+                *self.open.entry((key.cluster, class)).or_default() += 1;
+            }
             _ => {
                 let owners = view.live_tasks_on(key).filter_map(|task| task.service);
                 self.services.extend(owners.map(|owner| owner.service));
@@ -220,6 +228,19 @@ impl Work {
         for cluster in &self.freed {
             let waiting = view.services(*cluster, None).filter(|row| !row.progress.steady);
             self.services.extend(waiting.map(|row| row.key));
+        }
+    }
+
+    /// Services whose zones are kept even, in clusters where nothing took tasks that is like an instance that does now: there
+    /// may be a zone more for them.
+    fn add_rebalanced(&mut self, view: &State) {
+        let is_new = |((cluster, class), open): &(&(ClusterId, ClassId), &usize)| {
+            let like_it = view.fleet(*cluster).and_then(|fleet| fleet.class(*class));
+            like_it.is_some_and(|class| class.by_cpu().len() <= **open)
+        };
+        let clusters: BTreeSet<ClusterId> = self.open.iter().filter(is_new).map(|((cluster, _), _)| *cluster).collect();
+        for cluster in clusters {
+            self.services.extend(view.services(cluster, None).filter(|row| row.rebalances()).map(|row| row.key));
         }
     }
 }

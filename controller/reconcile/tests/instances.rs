@@ -16,7 +16,7 @@ fn a_draining_instance_is_emptied_within_the_bounds() {
         service desired=2
         all RUNNING
         wait 40
-        instance 2@b
+        instance 2@a
         drain 1
         all RUNNING
         wait 40
@@ -36,7 +36,7 @@ fn a_draining_instance_is_emptied_within_the_bounds() {
                 ACTIVE d1 COMPLETED CLEAN_UP
                 “(deployment d1) deployment completed.”
                 “has reached a steady state.”
-            instance 2@b
+            instance 2@a
             drain 1
                 c d1 @2 PENDING
                 d d1 @2 PENDING

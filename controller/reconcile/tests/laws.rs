@@ -59,6 +59,18 @@ fn world_of(happenings: &[Happening]) -> World {
     world
 }
 
+/// How many tasks more one zone of the cluster has than another.
+fn unevenness(world: &World, name: &str) -> usize {
+    let in_zone = |zone: &str| {
+        let key = world.service(name).key;
+        let rows = world.state.live_tasks_of(key).filter_map(|row| world.state.instance(row.instance_key()?));
+        rows.filter(|row| row.availability_zone().is_some_and(|at| **at == *zone)).count()
+    };
+    let rows = world.state.instances(world.cluster()).filter(|row| row.takes_tasks());
+    let counts: Vec<usize> = rows.filter_map(|row| row.availability_zone()).map(|zone| in_zone(zone)).collect();
+    counts.iter().max().unwrap() - counts.iter().min().unwrap()
+}
+
 /// 128 clusters a law; PROPTEST_CASES asks for more.
 fn config() -> ProptestConfig {
     let default = ProptestConfig::default();
@@ -75,7 +87,7 @@ proptest! {
     #![proptest_config(config())]
 
     /// No bound is crossed, and once faults end, every service is at its count, its deployment COMPLETED, its old tasks
-    /// gone and steady state said.
+    /// gone, its tasks spread evenly over zones and steady state said.
     #[test]
     fn everything_comes_to_its_end(happenings in proptest::collection::vec(happening(), 0..60)) {
         let mut world = world_of(&happenings);
@@ -93,6 +105,7 @@ proptest! {
             prop_assert_eq!(primary.rollout_state, RolloutState::Completed, "{} {:#?}", name, primary);
             prop_assert_eq!((counts.running, counts.pending, counts.stopping), (service.desired_count, 0, 0));
             prop_assert!(service.progress.steady);
+            prop_assert!(unevenness(&world, name) <= 1, "{} isn't balanced: {:#?}", name, world.events(name));
             let said = world.events(name);
             prop_assert_eq!(said.last().unwrap(), "has reached a steady state.");
         }

@@ -344,6 +344,7 @@ fn placement_alone_starts_no_deployment() {
         request.desired_count = Some(4);
         request.placement_constraints =
             Some(ecs::PlacementConstraintList { items: constraints("attribute:stack == blue") });
+        request.set_availability_zone_rebalancing(ecs::AvailabilityZoneRebalancing::Disabled);
         request.placement_strategy = Some(ecs::PlacementStrategyList { items: strategies("binpack cpu") });
     });
     world.settle(|_, _, _| {});

@@ -70,6 +70,8 @@ pub struct CreateTask {
     pub instance: Option<u128>,
     /// The capacity provider that was chosen for it, by name.
     pub capacity_provider: Option<Arc<str>>,
+    /// It takes the place of one in another zone: the event of its start says so.
+    pub rebalances: bool,
 }
 
 /// Tells a task to stop.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use drydock_model::query::Expression;
+use drydock_model::rebalancing::ZONE;
 use drydock_model::resources::Needs;
 use drydock_proto::ecs;
 use drydock_state::capacity::placement_group;
@@ -26,6 +27,8 @@ pub(crate) struct Ask<'f> {
     /// `memberOf`, those of the task definition first.
     pub(super) member_of: Vec<MemberOf>,
     pub(super) strategies: Vec<Strategy>,
+    /// The one zone that it may go to; any where it is unset.
+    pub(super) zone: Option<Arc<str>>,
 }
 
 /// An expression that an instance must meet.
@@ -51,9 +54,6 @@ pub enum Strategy {
     /// `binpack` by `memory`: the least memory left.
     BinpackMemory,
 }
-
-/// The attribute over which tasks spread where no strategy is given.
-const ZONE: &str = "ecs.availability-zone";
 
 impl Strategy {
     /// The strategies of a request, in their order. Without any, tasks spread over zones; and where all are spreads, those
@@ -104,6 +104,7 @@ impl<'f> Ask<'f> {
             distinct: false,
             member_of: constraints.map(|constraint| MemberOf::new(constraint.expression.as_deref())).collect(),
             strategies: Strategy::of(&[]),
+            zone: None,
         }
     }
 
@@ -136,9 +137,20 @@ impl<'f> Ask<'f> {
         self.placed(&service.document.placement_constraints, &service.document.placement_strategy)
     }
 
+    /// The same in this zone alone.
+    pub(crate) fn in_zone(mut self, zone: &Arc<str>) -> Self {
+        self.zone = Some(Arc::clone(zone));
+        self
+    }
+
+    /// Whether an instance is where the task may go.
+    pub(super) fn is_in_zone(&self, row: &InstanceRow) -> bool {
+        self.zone.as_ref().is_none_or(|zone| row.availability_zone() == Some(zone))
+    }
+
     /// Whether it has no constraint: then no placement can make another instance fit.
     pub(super) fn is_unconstrained(&self) -> bool {
-        !self.distinct && self.member_of.is_empty()
+        !self.distinct && self.member_of.is_empty() && self.zone.is_none()
     }
 }
 

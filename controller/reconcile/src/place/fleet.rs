@@ -96,7 +96,7 @@ impl<'a> Fleet<'a> {
     /// §2.4), for one instance: what DAEMON asks of each.
     pub(crate) fn refusal(&self, ask: &Ask<'_>, instance: u128) -> Option<Refusal> {
         let Some(row) = self.row(instance) else { return Some(Refusal::Pool) };
-        if !ask.pool.has(row) || row.status != InstanceStatus::Active {
+        if !ask.pool.has(row) || !ask.is_in_zone(row) || row.status != InstanceStatus::Active {
             return Some(Refusal::Pool);
         }
         if !row.agent_connected {

@@ -10,6 +10,7 @@ mod explain;
 mod fleet;
 mod placer;
 mod pool;
+mod zones;
 
 pub use ask::Strategy;
 pub(crate) use ask::{Ask, Members};

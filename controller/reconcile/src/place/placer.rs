@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use drydock_model::rebalancing::ZONE;
 use drydock_state::fleet::tree::{Room, Spot};
 use drydock_state::fleet::{ClassId, Fleet as Index};
 use drydock_state::row::InstanceRow;
@@ -384,18 +385,21 @@ impl<'f> Placer<'f> {
 }
 
 /// Whether every instance of a class meets what is asked of its attributes: all (`true`), some perhaps (`false`), or none.
-fn suits(ask: &Ask<'_>, fleet: &Fleet<'_>, example: &InstanceRow) -> Option<bool> {
+pub(super) fn suits(ask: &Ask<'_>, fleet: &Fleet<'_>, example: &InstanceRow) -> Option<bool> {
     if !ask.pool.has(example) {
         return None;
     }
-    let mut certain = true;
+    let mut certain = ask.zone.is_none() || !fleet.index.is_personal(ZONE);
+    if certain && !ask.is_in_zone(example) {
+        return None;
+    }
     if let Some(definition) = ask.requires {
         let required = &definition.document.requires_attributes;
         let personal = |name: &str| fleet.index.is_personal(name);
         if example.missing_attributes(required).any(|lack| !personal(lack.name.as_deref().unwrap_or_default())) {
             return None;
         }
-        certain = !required.iter().any(|one| personal(one.name.as_deref().unwrap_or_default()));
+        certain &= !required.iter().any(|one| personal(one.name.as_deref().unwrap_or_default()));
     }
     let of = ClassSubjects { index: &fleet.index, row: example };
     for member in &ask.member_of {
@@ -415,9 +419,9 @@ fn is_taken_up(fleet: &Fleet<'_>, group: &Arc<str>, class: ClassId) -> bool {
 }
 
 /// Whether one instance does.
-fn meets(ask: &Ask<'_>, fleet: &Fleet<'_>, row: &InstanceRow) -> bool {
+pub(super) fn meets(ask: &Ask<'_>, fleet: &Fleet<'_>, row: &InstanceRow) -> bool {
     let required = ask.requires.map_or(&[][..], |definition| &definition.document.requires_attributes);
-    row.has_attributes(required) && fleet.constraint(ask, row).is_none()
+    ask.is_in_zone(row) && row.has_attributes(required) && fleet.constraint(ask, row).is_none()
 }
 
 fn value_of(row: Option<&InstanceRow>, name: &str) -> Value {

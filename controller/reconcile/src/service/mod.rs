@@ -3,7 +3,7 @@
 //!
 //! Each layer is a function of its own with tables of its own: the roster of tasks ([`roster`]), failures and back-off
 //! ([`failures`], [`backoff`]), the arithmetic of starting and stopping ([`rolling`]), placement ([`crate::place`]), the
-//! deployment's machine ([`deployment`]). This file joins them into changes of a plan; [`task_sets`] does where somebody
+//! deployment's machine ([`deployment`]), the spread over zones of what is in steady state ([`rebalancing`]). This file joins them into changes of a plan; [`task_sets`] does where somebody
 //! else deploys.
 
 pub mod backoff;
@@ -15,6 +15,7 @@ mod drain;
 mod early;
 mod failures;
 mod hooks;
+mod rebalancing;
 pub mod rolling;
 mod roster;
 mod scale_in;
@@ -23,6 +24,7 @@ mod task_sets;
 pub(crate) mod texts;
 mod waits;
 mod writer;
+mod zones;
 
 use drydock_model::status::{ServiceStatus, TaskStatus};
 use drydock_state::plan::{CreateTask, SetDeployment};
@@ -37,6 +39,7 @@ use crate::place::{Ask, Pool, Unplaced};
 use daemon::Seats;
 use deployment::{Facts, Rows};
 use failures::Failures;
+use rebalancing::Rebalancing;
 use rolling::{Generation, Moves, Shape};
 use roster::{Roster, earliest};
 use strategy::{Sides, Way};
@@ -78,6 +81,7 @@ struct Case<'a> {
     not_before: Option<Millis>,
     waits: Vec<Wait>,
     unplaced: Option<(u32, Unplaced)>,
+    rebalancing: Rebalancing,
     whole: bool,
 }
 
@@ -110,11 +114,12 @@ fn active<'a>(desk: &mut Desk<'a>, service: &'a ServiceRow) -> bool {
         not_before,
         waits: Vec::new(),
         unplaced: None,
+        rebalancing: Rebalancing::default(),
         whole: true,
     };
     let mut set = SetDeployment::new(primary.key, primary.version);
     let way = advance_sides(desk, &case, &mut set);
-    let (mut moves, starts) =
+    let (mut moves, mut starts) =
         if case.seats.is_some() { seat(desk, &mut case) } else { roll(desk, &mut case, &set, way) };
     let room = desk.left() - CHANGES_BESIDE_TASKS - starts.len();
     case.whole &= moves.stop.len() <= room;
@@ -130,8 +135,12 @@ fn active<'a>(desk: &mut Desk<'a>, service: &'a ServiceRow) -> bool {
         now: desk.now,
     };
     let look = deployment::advance(rows, facts, set);
+    let steady = writer::is_steady(&case, &moves, &starts, &look.turn);
+    if steady {
+        starts = rebalancing::begin(desk, &mut case);
+    }
     let started = u32::try_from(starts.len()).unwrap_or(u32::MAX);
-    writer::write(desk, &case, &moves, starts, look);
+    writer::write(desk, &case, &moves, starts, look, steady);
     waits::explain(desk, &mut case, &moves, started);
     case.whole
 }
@@ -162,8 +171,12 @@ fn decide(case: &Case<'_>, set: &SetDeployment, way: Option<Way>) -> Moves {
     }
 }
 
-/// A REPLICA service: the arithmetic of rolling, or of another strategy's sides, then placement.
+/// A REPLICA service: tasks that rebalancing has made too many, or the arithmetic of rolling or of another strategy's
+/// sides, then placement.
 fn roll(desk: &mut Desk<'_>, case: &mut Case<'_>, set: &SetDeployment, way: Option<Way>) -> (Moves, Vec<Change>) {
+    if let Some(moves) = rebalancing::decide(desk, case) {
+        return (moves, Vec::new());
+    }
     let mut moves = decide(case, set, way);
     let (starts, unplaced) = place(desk, case, &moves);
     if way.is_none() {
@@ -326,6 +339,7 @@ fn create(
         revision: revision.key.number,
         instance,
         capacity_provider: provider.map(Into::into),
+        rebalances: false,
     })
 }
 
@@ -333,6 +347,7 @@ fn create(
 fn wake_at(desk: &Desk<'_>, case: &Case<'_>) -> Option<Millis> {
     let backoff = case.not_before.filter(|at| *at > desk.now);
     let retry = case.unplaced.as_ref().map(|_| desk.now.saturating_add(PLACEMENT_RETRY_MS));
+    let retry = earliest(retry, case.rebalancing.retry_at);
     let soon = earliest(case.roster.next_change, earliest(backoff, retry));
     earliest(soon, early::release_at(case).filter(|at| *at > desk.now))
 }

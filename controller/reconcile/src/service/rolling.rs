@@ -3,7 +3,8 @@
 //! A pure function of counts and slots: it knows neither instances' resources nor the state's tables. `upper` bounds
 //! starting, `lower` bounds stopping; neither is ever crossed by an act of ours.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use drydock_model::capacity::Surplus;
 
@@ -96,6 +97,8 @@ pub enum Why {
     Draining,
     /// Its instance doesn't meet the constraints of its DAEMON service.
     Unfit,
+    /// Another has taken its place in a zone that has fewer.
+    Rebalancing,
 }
 
 /// What to do now.
@@ -162,6 +165,30 @@ pub fn make_room(shape: Shape, slots: &[Slot<'_>], unplaced: u32, moves: &mut Mo
     }
     let freeing = ledger.stopping;
     ledger.stop_leavers(unplaced.saturating_sub(freeing), moves);
+}
+
+/// Stops `count` healthy tasks, each in the zone that has the most of those of `zones` that have one without protection.
+/// Returns how many found none to stop.
+pub(super) fn level(
+    shape: Shape,
+    slots: &[Slot<'_>],
+    zones: &BTreeSet<Arc<str>>,
+    count: u32,
+    moves: &mut Moves,
+) -> u32 {
+    let mut ledger = Ledger::new(shape, slots);
+    let may_go = |slot: &Slot<'_>| slot.stage == Stage::Healthy && stays(slot) && !slot.protected;
+    for stopped in 0..count {
+        let candidates = slots.iter().enumerate().filter(|(at, slot)| !ledger.stopped[*at] && may_go(slot));
+        let in_zones = candidates.filter(|(_, slot)| zones.contains(slot.zone)).map(|(_, slot)| slot.zone);
+        let fullest = in_zones.max_by_key(|zone| ledger.zones.get(zone).copied().unwrap_or(0));
+        let Some(at) = fullest.and_then(|zone| ledger.first_to_go(|slot| slot.zone == zone && may_go(slot))) else {
+            return count - stopped;
+        };
+        ledger.stop(at);
+        moves.stop.push((at, Why::Rebalancing));
+    }
+    0
 }
 
 /// Counts over the slots that follow each decision.

@@ -68,7 +68,7 @@ impl<'a> Roster<'a> {
                 displaced: is_displaced(desk.view, task),
                 stopping,
                 protected: task.is_protected(desk.now),
-                zone: task.availability_zone.as_deref().unwrap_or_default(),
+                zone: zone(desk.view, task),
                 instance: task.instance.unwrap_or_default(),
                 ranks: ranks.rank(task, desk.tie(task.key.id)),
                 share: Share::of(&strategy, task.capacity_provider.as_deref()),
@@ -131,6 +131,12 @@ fn generation(service: &ServiceRow, deployment: u64) -> Generation {
     } else {
         Generation::Abandoned
     }
+}
+
+/// Where a task's instance is.
+fn zone<'a>(view: &'a State, task: &TaskRow) -> &'a str {
+    let instance = task.instance_key().and_then(|key| view.instance(key));
+    instance.and_then(|row| row.availability_zone()).map(|zone| &**zone).unwrap_or_default()
 }
 
 fn is_displaced(view: &State, task: &TaskRow) -> bool {

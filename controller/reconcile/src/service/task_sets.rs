@@ -215,6 +215,7 @@ impl<'a> Look<'a> {
             not_before: case.not_before,
             wake_at: writer::next_wake(row.progress.wake_at, self.wake_at(desk, case), desk.now),
             counted_until: case.failures.rounds_until,
+            ..ServiceProgress::default()
         };
         if progress != row.progress {
             let (task_set, version) = (row.key, row.version);
@@ -230,7 +231,7 @@ impl<'a> Look<'a> {
             let task = self.roster.tasks[*at];
             let reason = match why {
                 Why::Unhealthy => texts::UNHEALTHY.to_owned(),
-                Why::Scaling | Why::Draining | Why::Unfit => texts::scaling(row.id),
+                Why::Scaling | Why::Draining | Why::Unfit | Why::Rebalancing => texts::scaling(row.id),
             };
             let stop = StopTask { task: task.key, code: StopCode::ServiceSchedulerInitiated, reason };
             desk.end(task.key, Change::StopTask(stop));

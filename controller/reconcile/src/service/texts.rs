@@ -1,7 +1,9 @@
 //! ECS's texts of service events and stop reasons (ecs-semantics §2.3). Without the prefix `(service NAME) `, which
 //! `apply` puts before them.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use drydock_state::{Millis, ServiceKey, State, TaskKey};
 
@@ -19,6 +21,12 @@ pub(crate) const TASK_SET_STEADY: &str = "updated state to STEADY_STATE.";
 /// Tasks keep failing to start.
 pub(crate) const IMPAIRED: &str = "is unable to consistently start tasks successfully.";
 
+/// Rebalancing of zones is over before its end.
+pub(crate) const REBALANCING_STOPPED: &str = "stopped AZ Rebalancing.";
+
+/// Why zones can't be rebalanced with a maximumPercent that comes to no task more.
+pub(crate) const NO_TASK_MORE: &str = "its maximumPercent doesn't allow one more task than desired.";
+
 /// Neither bound leaves room.
 pub(crate) const DEADLOCK: &str = "was unable to stop or start tasks during a deployment because of the service \
      deployment configuration. Update the minimumHealthyPercent or maximumPercent value and try again.";
@@ -31,6 +39,45 @@ pub(crate) fn unfit(task: TaskKey, instance: u128) -> String {
 /// Protected tasks keep a deployment or a smaller count waiting.
 pub(crate) fn protected(deployment: u64) -> String {
     format!("(deployment ecs-svc/{deployment}) was unable to scale in due to task protection.")
+}
+
+/// Zones are going to be rebalanced.
+pub(crate) fn unbalanced(spread: &BTreeMap<Arc<str>, u32>) -> String {
+    format!("is not AZ balanced with {}. AZ Rebalancing in progress.", in_zones(spread, ""))
+}
+
+/// Zones have been rebalanced.
+pub(crate) fn balanced(spread: &BTreeMap<Arc<str>, u32>) -> String {
+    format!("is AZ balanced with {}.", in_zones(spread, " tasks"))
+}
+
+/// `N tasks in A, M in B, and K in C`, as ECS puts it: it says `tasks` each time only of what is balanced.
+fn in_zones(spread: &BTreeMap<Arc<str>, u32>, again: &str) -> String {
+    let mut text = String::new();
+    for (at, (zone, tasks)) in spread.iter().enumerate() {
+        let joint = match (at, spread.len() - at) {
+            (0, _) => "",
+            (1, 1) => " and ",
+            (_, 1) => ", and ",
+            _ => ", ",
+        };
+        let noun = if at == 0 { " tasks" } else { again };
+        let _ = write!(text, "{joint}{tasks}{noun} in {zone}");
+    }
+    text
+}
+
+/// Why zones can't be rebalanced.
+pub(crate) fn unable_to_rebalance(why: &str) -> String {
+    format!("was unable to AZ Rebalance because {why}")
+}
+
+/// A zone takes no task.
+pub(crate) fn no_room(zone: &str, why: &Unplaced) -> String {
+    if why.pool.is_fargate() {
+        return format!("is unable to place a task in {zone}.");
+    }
+    format!("is unable to place a task in {zone} because no container instance met all of its requirements.")
 }
 
 /// No instance takes a task; the reason follows.
@@ -89,7 +136,15 @@ pub(crate) fn paused(deployment: u64, stage: &str, hook: &str) -> String {
 
 /// Tasks were told to stop.
 pub(crate) fn stopped(tasks: &[TaskKey]) -> String {
-    let mut text = format!("has stopped {} running tasks:", tasks.len());
+    name_tasks(format!("has stopped {} running tasks:", tasks.len()), tasks)
+}
+
+/// Tasks of a zone were told to stop since others have taken their place.
+pub(crate) fn stopped_in(zone: &str, tasks: &[TaskKey]) -> String {
+    name_tasks(format!("has stopped {} running tasks in {zone} due to AZ rebalancing:", tasks.len()), tasks)
+}
+
+fn name_tasks(mut text: String, tasks: &[TaskKey]) -> String {
     for task in tasks.iter().take(TASKS_NAMED_MAX) {
         let _ = write!(text, " (task {task})");
     }

@@ -43,6 +43,7 @@ pub(super) fn explain(desk: &mut Desk<'_>, case: &mut Case<'_>, moves: &Moves, s
     if let Some(until) = case.not_before.filter(|at| *at > desk.now) {
         waits.push(Wait::BackOff { failures: case.failures.rounds, until });
     }
+    waits.extend(case.rebalancing.wait.take());
     deployment_waits::of_deployment(case, &mut waits);
     of_tasks(desk, case.service, &case.roster, started, &mut waits);
     waits.extend(disconnected(desk, case.service));

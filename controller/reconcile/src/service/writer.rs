@@ -10,7 +10,7 @@ use drydock_state::{Change, Millis, ServiceKey, TaskKey, TaskSetKey};
 
 use super::deployment::{Look, Then, Turn};
 use super::rolling::{Moves, Why};
-use super::{Case, backoff, texts, wake_at, was_running};
+use super::{Case, backoff, texts, wake_at, was_running, zones};
 use crate::desk::Desk;
 use crate::place::Unplaced;
 
@@ -20,10 +20,17 @@ const HOOK_STAGE: &str = "DEPLOYMENT_LIFECYCLE_HOOK_STAGE_";
 /// Most tasks of one look that get an event each because their instance is unfit; the event of stopped tasks names more.
 const UNFIT_NAMED_MAX: usize = 5;
 
-pub(super) fn write(desk: &mut Desk<'_>, case: &Case<'_>, moves: &Moves, starts: Vec<Change>, mut look: Look) {
-    let (turn, set) = (&look.turn, &mut look.primary);
-    let steady = is_steady(case, moves, &starts, turn);
-    write_progress(desk, case, steady);
+/// `steady`: see [`is_steady`]; `starts` may have been added since, by rebalancing.
+pub(super) fn write(
+    desk: &mut Desk<'_>,
+    case: &Case<'_>,
+    moves: &Moves,
+    starts: Vec<Change>,
+    mut look: Look,
+    steady: bool,
+) {
+    let set = &mut look.primary;
+    write_progress(desk, case, steady && !case.rebalancing.goes);
     let stopped = write_stops(desk, case, moves);
     desk.changes.extend(starts);
     count_failures(case, set);
@@ -38,14 +45,17 @@ pub(super) fn write(desk: &mut Desk<'_>, case: &Case<'_>, moves: &Moves, starts:
     }
     say_deployment(desk, case, moves, &look.turn, &hooks);
     say_trouble(desk, case);
-    if steady && !case.service.progress.steady {
+    zones::say_end(desk, case, moves);
+    let under_way = case.rebalancing.goes && case.service.progress.rebalancing.is_some();
+    if steady && !case.service.progress.steady && !under_way {
         say(desk, case.service.key, texts::STEADY.to_owned());
         act(desk, case.service.key, Level::Info, "SERVICE_STEADY_STATE", "", Vec::new());
     }
+    zones::say_begin(desk, case);
 }
 
 /// One deployment, at its end, with as many healthy tasks as desired and none going (ecs-semantics §2.3).
-fn is_steady(case: &Case<'_>, moves: &Moves, starts: &[Change], turn: &Turn) -> bool {
+pub(super) fn is_steady(case: &Case<'_>, moves: &Moves, starts: &[Change], turn: &Turn) -> bool {
     let completed = *turn == Turn::Completed || case.primary.rollout_state == RolloutState::Completed;
     let quiet = moves.stop.is_empty() && starts.is_empty();
     completed && quiet && case.is_ready() && !case.has_others() && case.roster.slots.iter().all(|slot| !slot.stopping)
@@ -60,6 +70,8 @@ fn write_progress(desk: &mut Desk<'_>, case: &Case<'_>, steady: bool) {
         not_before: case.not_before,
         wake_at,
         counted_until: case.failures.rounds_until,
+        rebalancing: case.rebalancing.goes.then_some(case.service.desired_count),
+        rebalance_at: case.rebalancing.retry_at,
     };
     // Of a DAEMON service: how many instances should have a task.
     let desired = Some(case.shape.desired).filter(|count| *count != case.service.desired_count);
@@ -83,18 +95,18 @@ pub(super) fn next_wake(before: Option<Millis>, wanted: Option<Millis>, now: Mil
     }
 }
 
-/// Returns the tasks that were RUNNING.
+/// Returns the tasks that were RUNNING, but for those that rebalancing stops.
 fn write_stops(desk: &mut Desk<'_>, case: &Case<'_>, moves: &Moves) -> Vec<TaskKey> {
     let mut running = Vec::new();
     for (at, why) in &moves.stop {
         let Some(task) = case.roster.tasks.get(*at) else { continue };
         let reason = match why {
             Why::Unhealthy => texts::UNHEALTHY.to_owned(),
-            Why::Scaling | Why::Draining | Why::Unfit => texts::scaling(case.primary.id),
+            Why::Scaling | Why::Draining | Why::Unfit | Why::Rebalancing => texts::scaling(case.primary.id),
         };
         let stop = StopTask { task: task.key, code: StopCode::ServiceSchedulerInitiated, reason };
         desk.end(task.key, Change::StopTask(stop));
-        if was_running(task.last_status) {
+        if was_running(task.last_status) && *why != Why::Rebalancing {
             running.push(task.key);
         }
     }
@@ -181,21 +193,25 @@ fn say_trouble(desk: &mut Desk<'_>, case: &Case<'_>) {
 }
 
 pub(super) fn say_unplaced(desk: &mut Desk<'_>, key: ServiceKey, why: &Unplaced) {
+    if say_once(desk, key, texts::unplaced(why)) {
+        act_unplaced(desk, key, why);
+    }
+}
+
+pub(super) fn act_unplaced(desk: &mut Desk<'_>, key: ServiceKey, why: &Unplaced) {
     let (reason, instances) = match why.closest {
         _ if why.pool.is_fargate() => ("RESOURCE:FARGATE", Vec::new()),
         Some((instance, refusal)) => (refusal.reason(), vec![instance]),
         None => ("NO ACTIVE INSTANCES", Vec::new()),
     };
-    if say_once(desk, key, texts::unplaced(why)) {
-        desk.changes.push(Change::EmitServiceAction(EmitServiceAction {
-            service: key,
-            level: Level::Error,
-            name: "SERVICE_TASK_PLACEMENT_FAILURE".to_owned(),
-            reason: reason.to_owned(),
-            instances,
-            capacity_providers: why.pool.provider().map(str::to_owned).into_iter().collect(),
-        }));
-    }
+    desk.changes.push(Change::EmitServiceAction(EmitServiceAction {
+        service: key,
+        level: Level::Error,
+        name: "SERVICE_TASK_PLACEMENT_FAILURE".to_owned(),
+        reason: reason.to_owned(),
+        instances,
+        capacity_providers: why.pool.provider().map(str::to_owned).into_iter().collect(),
+    }));
 }
 
 pub(super) fn say_impaired(desk: &mut Desk<'_>, key: ServiceKey, rounds: u32, grew: bool) {

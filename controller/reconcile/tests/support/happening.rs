@@ -7,7 +7,7 @@ use drydock_state::row::TaskRow;
 use drydock_state::{Command, InstanceKey};
 
 use super::laws::check_laws;
-use super::{Report, World, percents};
+use super::{Report, World};
 
 /// The services of a world, which its makers create.
 pub const SERVICES: [&str; 2] = ["web", "api"];
@@ -73,9 +73,7 @@ fn next(row: &TaskRow) -> TaskStatus {
 pub fn happen(world: &mut World, happening: &Happening) {
     match *happening {
         Happening::Scale(of, count) => world.update_service(SERVICES[of], |r| r.desired_count = Some(count)),
-        Happening::Percents(of, (min, max)) => {
-            world.update_service(SERVICES[of], |r| r.deployment_configuration = Some(percents(min, max)));
-        }
+        Happening::Percents(of, (min, max)) => world.set_percents(SERVICES[of], min, max),
         Happening::Deploy(of, checked) => {
             world.register_definition(checked, 256, 512);
             world.update_service(SERVICES[of], |r| r.task_definition = Some("app".to_owned()));
@@ -160,12 +158,11 @@ pub fn heal(world: &mut World) {
         world.apply(Command::InstanceConnected(key));
         happen_to_instance(world, &Happening::Activate(0), key);
     }
-    for at in 0..3 {
-        let count = world.state.instances(world.cluster()).count();
-        world.register_instance(&format!("i{count}"), ["a", "b", "c"][at], 8192, true);
+    for zone in ["a", "b", "c"] {
+        world.register_instance(&format!("room in {zone}"), zone, 8192, true);
     }
     for name in SERVICES {
-        world.update_service(name, |request| request.deployment_configuration = Some(percents(100, 200)));
+        world.set_percents(name, 100, 200);
     }
 }
 

@@ -47,6 +47,13 @@ pub fn check_laws(step: &Step, before: &State, after: &State) {
         if created.contains_key(&service.key) {
             assert!(present <= upper, "{present} tasks above {upper}: {:#?}", step.plan);
         }
+        let rebalanced = before.service(service.key).is_some_and(|row| {
+            row.progress.rebalancing == Some(service.desired_count) && service.progress.rebalancing.is_some()
+        });
+        if stopped.contains_key(&service.key) && rebalanced {
+            let desired = service.desired_count;
+            assert!(healthy >= desired, "{healthy} healthy of {desired}: {:#?}", step.plan);
+        }
         let lost = step.plan.changes.iter().any(|change| matches!(change, Change::MarkTaskLost(_)));
         if stopped.contains_key(&service.key) && !lost {
             assert!(healthy >= lower.min(healthy_before), "{healthy} healthy below {lower}: {:#?}", step.plan);

@@ -223,6 +223,15 @@ impl World {
         self.apply(Command::UpdateService(Box::new(request)));
     }
 
+    /// Other percentages. Zones are rebalanced where these allow it.
+    pub fn set_percents(&mut self, name: &str, min: i32, max: i32) {
+        use ecs::AvailabilityZoneRebalancing::{Disabled, Enabled};
+        self.update_service(name, |request| {
+            request.deployment_configuration = Some(percents(min, max));
+            request.set_availability_zone_rebalancing(if max > 100 { Enabled } else { Disabled });
+        });
+    }
+
     /// RunTask as the leader does it: placed, then applied.
     pub fn run_task(&mut self, request: ecs::RunTaskRequest) -> Result<Outcome, EcsError> {
         let command = Command::RunTask(Box::new(RunTask { request, placements: Vec::new() }));

@@ -13,7 +13,7 @@ use drydock_state::{Command, InstanceKey, TaskKey, TaskSetKey};
 use expect_test::Expect;
 
 use super::configuration::{configuration, details};
-use super::{Report, World, percents};
+use super::{Report, World};
 
 /// A script: one line a thing that happens; after each, the world settles and what has changed is shown.
 ///
@@ -22,7 +22,7 @@ use super::{Report, World, percents};
 /// - `service desired=N [min=N] [max=N]` · `scale N` · `percents MIN MAX` · `deploy [checked] [cpu=N]` · `force` · `delete`
 /// - `all STATUS` / `TASK STATUS [HEALTH]`: what agents report; `fail TASK|all`: STOPPED before it ran
 /// - `daemon [min=N]`: a service of type DAEMON · `checked`: a revision with a health check, before there is a service
-/// - `protect TASK MINUTES`: scale-in protection
+/// - `protect TASK MINUTES`: scale-in protection · `rebalancing on|off`: of zones
 /// - `wait SECONDS` · `run`: a standalone task
 /// - task sets: see [`task_sets`]
 /// - `explain`: what the service waits for · `explain TASK`
@@ -110,8 +110,12 @@ impl Script {
                 self.world.update_service("web", |request| request.desired_count = Some(count));
             }
             ["percents", min, max] => {
-                let percents = percents(min.parse().unwrap(), max.parse().unwrap());
-                self.world.update_service("web", |request| request.deployment_configuration = Some(percents));
+                self.world.set_percents("web", min.parse().unwrap(), max.parse().unwrap());
+            }
+            ["rebalancing", state] => {
+                use ecs::AvailabilityZoneRebalancing::{Disabled, Enabled};
+                let given = if *state == "on" { Enabled } else { Disabled };
+                self.world.update_service("web", |request| request.set_availability_zone_rebalancing(given));
             }
             ["deploy", ..] => {
                 self.world.register_definition(words.contains(&"checked"), number("cpu=", 256), 512);

@@ -13,7 +13,9 @@ use super::service_config::Config;
 use crate::event::{EventKind, Level};
 use crate::key::{DeploymentKey, Key, RevisionKey, ServiceKey};
 use crate::outcome::Halt;
-use crate::row::{DeploymentRow, LifecycleStage, MonitorStatus, RevisionRow, RolloutState, ServiceRow};
+use crate::row::{
+    DeploymentRow, LifecycleStage, MonitorStatus, RevisionRow, RolloutState, ServiceProgress, ServiceRow,
+};
 
 /// Deployments that a service keeps; beyond it the oldest that has ended and has no tasks goes, before its retention.
 pub const DEPLOYMENTS_KEPT_MAX: usize = 100;
@@ -48,6 +50,11 @@ pub(super) fn is_monitored(configuration: &ecs::DeploymentConfiguration) -> Moni
     }
 }
 
+/// Of a service whose target changes. That its zones were being rebalanced stays: its reconciler ends it, and says so.
+pub(super) fn begin_anew(progress: ServiceProgress) -> ServiceProgress {
+    ServiceProgress { rebalancing: progress.rebalancing, ..ServiceProgress::default() }
+}
+
 impl Apply<'_> {
     /// Starts a deployment to a new revision, and puts the service with it.
     pub(super) fn start_deployment(
@@ -67,7 +74,7 @@ impl Apply<'_> {
         service.current_deployment = deployment.number;
         service.target_revision = revision.number;
         // A new deployment begins with a clean record: the start-failure throttle is over.
-        service.progress = crate::row::ServiceProgress::default();
+        service.progress = begin_anew(service.progress);
         let service = self.state.put_service(service);
         self.mark(Key::Deployment(deployment));
         self.mark(Key::Service(service.key));

@@ -1,6 +1,6 @@
 //! Plan: what reconcilers decided. Each change is checked by itself; one whose precondition fails is dropped and told.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use drydock_model::status::ServiceStatus;
@@ -43,12 +43,16 @@ impl From<Halt> for Miss {
     }
 }
 
+/// Who says that tasks were started, of which task set, and in which zone where they were moved there.
+type Starter = (ServiceKey, Option<u64>, Option<Arc<str>>);
+
 /// What became of one change.
 pub(super) type Made = Result<(), Miss>;
 
 impl Apply<'_> {
     pub(super) fn plan(&mut self, plan: &Plan) -> Answer {
         let (mut applied, mut dropped, mut created) = (0, Vec::new(), Vec::new());
+        let mut moved = BTreeSet::new();
         for (at, change) in plan.changes.iter().enumerate() {
             let made = if at < PLAN_CHANGES_MAX {
                 self.change(change, &mut created)
@@ -56,7 +60,12 @@ impl Apply<'_> {
                 Err(Miss::Dropped(DropReason::TooMany))
             };
             match made {
-                Ok(()) => applied += 1,
+                Ok(()) => {
+                    applied += 1;
+                    if matches!(change, Change::CreateTask(create) if create.rebalances) {
+                        moved.extend(created.last().copied());
+                    }
+                }
                 Err(Miss::Dropped(reason)) => {
                     if matches!(reason, DropReason::Changed | DropReason::DoesNotFit | DropReason::TooMany) {
                         self.mark(change.key());
@@ -66,21 +75,24 @@ impl Apply<'_> {
                 Err(Miss::Halt(halt)) => return Err(Fail::Halt(halt)),
             }
         }
-        self.say_started(&created)?;
+        self.say_started(&created, &moved)?;
         Ok(Outcome::Planned { applied, dropped, created })
     }
 
-    /// Each service whose tasks were started says so: their ids are known only now.
-    fn say_started(&mut self, created: &[TaskKey]) -> Result<(), Halt> {
-        let mut started: BTreeMap<(ServiceKey, Option<u64>), Vec<TaskKey>> = BTreeMap::new();
+    /// Each service whose tasks were started says so: their ids are known only now. Of those that were `moved` to another
+    /// zone it says to which.
+    fn say_started(&mut self, created: &[TaskKey], moved: &BTreeSet<TaskKey>) -> Result<(), Halt> {
+        let mut started: BTreeMap<Starter, Vec<TaskKey>> = BTreeMap::new();
         for key in created {
-            if let Some(owner) = self.state.task(*key).and_then(|row| row.service) {
+            let Some(row) = self.state.task(*key) else { continue };
+            if let Some(owner) = row.service {
                 let task_set = self.state.task_set(owner.service.task_set(owner.deployment));
-                started.entry((owner.service, task_set.map(|row| row.key.number))).or_default().push(*key);
+                let zone = row.availability_zone.clone().filter(|_| moved.contains(key));
+                started.entry((owner.service, task_set.map(|row| row.key.number), zone)).or_default().push(*key);
             }
         }
-        for ((service, task_set), tasks) in started {
-            self.say(&PutServiceEvent { service, message: started_text(&tasks), task_set })?;
+        for ((service, task_set, zone), tasks) in started {
+            self.say(&PutServiceEvent { service, message: started_text(&tasks, zone.as_deref()), task_set })?;
         }
         Ok(())
     }
@@ -288,14 +300,16 @@ impl Apply<'_> {
     }
 }
 
-/// `has started N tasks: (task ID) …` (ecs-semantics §2.3); of more than [`TASKS_NAMED_MAX`], how many more.
-fn started_text(tasks: &[TaskKey]) -> String {
+/// `has started N tasks: (task ID) …`, or `has started N tasks in ZONE to AZ Rebalance: …` (ecs-semantics §2.3); of more than
+/// [`TASKS_NAMED_MAX`], how many more.
+fn started_text(tasks: &[TaskKey], zone: Option<&str>) -> String {
     let named: Vec<String> = tasks.iter().take(TASKS_NAMED_MAX).map(|key| format!("(task {key})")).collect();
     let more = match tasks.len().saturating_sub(TASKS_NAMED_MAX) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    format!("has started {} tasks: {}{more}.", tasks.len(), named.join(" "))
+    let whereto = zone.map(|zone| format!(" in {zone} to AZ Rebalance")).unwrap_or_default();
+    format!("has started {} tasks{whereto}: {}{more}.", tasks.len(), named.join(" "))
 }
 
 /// How a task of a task set is launched: an update of the service makes no new revision of it, so that its tag options are

@@ -169,7 +169,7 @@ impl Apply<'_> {
         row.primary_deployment = target.key.number;
         row.target_revision = target.target_revision;
         row.completed_deployment = row.completed_deployment.filter(|number| *number != target.key.number);
-        row.progress = crate::row::ServiceProgress::default();
+        row.progress = super::deployment::begin_anew(row.progress);
         row.version += 1;
         let row = self.state.put_service(row);
         self.mark(Key::Deployment(target.key));

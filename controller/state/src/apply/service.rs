@@ -163,6 +163,8 @@ impl Apply<'_> {
         new.desired_count = config.desired_count;
         new.document = Arc::new(config.document.clone());
         new.progress.steady = false;
+        // What was in the way of rebalancing may be what is changed.
+        new.progress.rebalance_at = None;
         let new = if deploys { self.start_deployment(new, &config)? } else { self.state.put_service(new) };
         self.mark(Key::Service(new.key));
         Ok(Outcome::Service(new))

@@ -9,7 +9,7 @@ use drydock_model::requests::deployment_configuration::{Deployed, check_whole};
 use drydock_model::requests::services::{MAXIMUM_PERCENT, MINIMUM_HEALTHY_PERCENT, check_percents};
 use drydock_model::requests::{check_network_mode, daemon};
 use drydock_model::resources::needs;
-use drydock_model::{fargate, placement, refusals};
+use drydock_model::{fargate, placement, rebalancing, refusals};
 use drydock_proto::ecs;
 
 use crate::capacity::{Capacity, normalised};
@@ -105,10 +105,6 @@ impl Config {
         if let Some(given) = &request.deployment_configuration {
             merge_deployment(&mut deployment, given);
         }
-        let rebalancing = match request.availability_zone_rebalancing() {
-            ecs::AvailabilityZoneRebalancing::Unspecified => ecs::AvailabilityZoneRebalancing::Disabled,
-            given => given,
-        };
         let propagate = match request.propagate_tags() {
             ecs::PropagateTags::Unspecified => ecs::PropagateTags::None,
             given => given,
@@ -133,7 +129,7 @@ impl Config {
             enable_ecs_managed_tags: Some(request.enable_ecs_managed_tags()),
             propagate_tags: Some(propagate as i32),
             enable_execute_command: Some(request.enable_execute_command()),
-            availability_zone_rebalancing: Some(rebalancing as i32),
+            availability_zone_rebalancing: request.availability_zone_rebalancing,
             ..ecs::Service::default()
         };
         let revision = ecs::ServiceRevision {
@@ -175,6 +171,8 @@ impl Config {
             document.deployment_configuration = Some(deployment);
         }
         merge_update(&mut document, request);
+        // Never set reads DISABLED: only a new service has it by itself.
+        document.availability_zone_rebalancing.get_or_insert(ecs::AvailabilityZoneRebalancing::Disabled as i32);
         let mut parts = (*revision.document).clone();
         if request.service_connect_configuration.is_some() {
             parts.service_connect_configuration.clone_from(&request.service_connect_configuration);
@@ -213,7 +211,7 @@ impl Config {
     /// Checks the whole and derives the launch and the rest of the revision.
     fn finish(
         desired_count: u32,
-        document: ecs::Service,
+        mut document: ecs::Service,
         definition: Arc<DefinitionRow>,
         mut revision: ecs::ServiceRevision,
     ) -> Result<Self, EcsError> {
@@ -227,6 +225,7 @@ impl Config {
             task,
             launch_type,
         )?;
+        settle_rebalancing(&mut document, task)?;
         let platform = fargate::platform(launch_type, document.platform_version.as_deref(), task)?;
         let image = |container: &ecs::ContainerDefinition| ecs::ContainerImage {
             container_name: container.name.clone(),
@@ -265,6 +264,20 @@ impl Config {
             || self.revision != *revision.document
             || self.document.propagate_tags != service.document.propagate_tags
     }
+}
+
+/// Zones are rebalanced where that was asked for and may be; where nothing is said, where it may be (ecs-semantics §2.3).
+fn settle_rebalancing(document: &mut ecs::Service, task: &ecs::TaskDefinition) -> Result<(), EcsError> {
+    use ecs::AvailabilityZoneRebalancing::{Disabled, Enabled, Unspecified};
+    match document.availability_zone_rebalancing() {
+        Disabled => {}
+        Enabled => rebalancing::check(document, task)?,
+        Unspecified => {
+            let may_be = rebalancing::check(document, task).is_ok();
+            document.set_availability_zone_rebalancing(if may_be { Enabled } else { Disabled });
+        }
+    }
+    Ok(())
 }
 
 /// The launch type of a service's tasks: its strategy's, else its own.

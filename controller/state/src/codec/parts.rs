@@ -324,6 +324,8 @@ pub(super) const fn progress(row: &ServiceProgress) -> wire::ServiceProgress {
         not_before: row.not_before,
         wake_at: row.wake_at,
         counted_until: row.counted_until,
+        rebalancing: row.rebalancing,
+        rebalance_at: row.rebalance_at,
     }
 }
 
@@ -334,6 +336,8 @@ pub(super) const fn from_progress(row: &wire::ServiceProgress) -> ServiceProgres
         not_before: row.not_before,
         wake_at: row.wake_at,
         counted_until: row.counted_until,
+        rebalancing: row.rebalancing,
+        rebalance_at: row.rebalance_at,
     }
 }
 

@@ -46,6 +46,7 @@ fn change(change: &Change) -> wire::Change {
             revision: create.revision,
             instance: create.instance.map(id),
             capacity_provider: text(create.capacity_provider.as_deref()),
+            rebalances: create.rebalances,
         }),
         Change::StopTask(stop) => Wire::StopTask(wire::StopTask {
             task: Some(task_key(stop.task)),
@@ -110,6 +111,7 @@ fn from_change(change: wire::Change) -> Result<Change, Bad> {
             revision: create.revision,
             instance: create.instance.as_ref().map(from_id),
             capacity_provider: shared(create.capacity_provider),
+            rebalances: create.rebalances,
         }),
         Wire::StopTask(stop) => Change::StopTask(StopTask {
             task: from_task_key(&need(stop.task, "task")?),

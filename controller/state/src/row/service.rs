@@ -66,6 +66,10 @@ pub struct ServiceProgress {
     pub wake_at: Option<Millis>,
     /// `createdAt` of the newest task whose start failure is counted in `start_failures`.
     pub counted_until: Millis,
+    /// Its zones are being rebalanced; the desired count that this is for.
+    pub rebalancing: Option<u32>,
+    /// Its zones couldn't be rebalanced, and it isn't tried again before this.
+    pub rebalance_at: Option<Millis>,
 }
 
 /// `rolloutState` of a deployment.
@@ -294,6 +298,12 @@ impl ServiceRow {
     #[must_use]
     pub fn is_daemon(&self) -> bool {
         self.scheduling_strategy() == ecs::SchedulingStrategy::Daemon
+    }
+
+    /// Whether its tasks are spread evenly over zones again where they aren't (`availabilityZoneRebalancing`).
+    #[must_use]
+    pub fn rebalances(&self) -> bool {
+        self.document.availability_zone_rebalancing() == ecs::AvailabilityZoneRebalancing::Enabled
     }
 
     /// Whether its tasks come from task sets (deployment controller EXTERNAL), and it has no deployments.

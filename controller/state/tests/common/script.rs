@@ -312,6 +312,7 @@ impl<'a> Line<'a> {
                     revision: self.number("revision").or(target).or(of_set).unwrap_or(0),
                     instance: self.get("on").map(|name| world.instance(name).id),
                     capacity_provider: self.get("provider").map(Into::into),
+                    rebalances: self.has("rebalances"),
                 })
             }
             "stop" => Change::StopTask(StopTask {

@@ -139,6 +139,7 @@ impl World {
             revision: row.target_revision,
             instance: Some(instance.id),
             capacity_provider: None,
+            rebalances: false,
         });
         let mut changes = vec![create; count];
         changes.push(Change::PutServiceEvent(PutServiceEvent {

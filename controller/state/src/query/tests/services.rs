@@ -93,7 +93,7 @@ fn a_service_with_its_defaults_and_its_deployment() {
               "enableECSManagedTags": false,
               "propagateTags": "NONE",
               "enableExecuteCommand": false,
-              "availabilityZoneRebalancing": "DISABLED"
+              "availabilityZoneRebalancing": "ENABLED"
             }
           ],
           "failures": []
