@@ -70,6 +70,9 @@ pub struct ControllerFlags {
     /// Time in RUNNING after which a task without health check counts as healthy [40s]; for a new cluster.
     #[arg(long, value_name = "DURATION", value_parser = flags::duration)]
     healthy_after: Option<Duration>,
+    /// Time without a session after which the tasks of an instance are given up [2m]; for a new cluster.
+    #[arg(long, value_name = "DURATION", value_parser = flags::duration)]
+    instance_lost_after: Option<Duration>,
     /// Ends when stdin ends: for a supervisor that holds it.
     #[arg(long, hide = true)]
     exit_with_parent: bool,
@@ -260,6 +263,9 @@ fn controller_config(flags: ControllerFlags) -> Result<ControllerConfig, Failure
     };
     if let Some(time) = flags.healthy_after {
         config.settings.healthy_after_ms = u64::try_from(time.as_millis()).ok();
+    }
+    if let Some(time) = flags.instance_lost_after {
+        config.settings.instance_lost_after_ms = u64::try_from(time.as_millis()).ok();
     }
     config.check().map_err(|error| Failure::Usage(error.to_string()))?;
     Ok(config)

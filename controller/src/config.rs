@@ -87,6 +87,9 @@ pub struct BootstrapSettings {
     /// Milliseconds in RUNNING after which a task without health check counts as healthy (ecs-semantics §2.3: 40 s).
     #[serde(default)]
     pub healthy_after_ms: Option<u64>,
+    /// Milliseconds without a session after which an instance's tasks are given up (2 min).
+    #[serde(default)]
+    pub instance_lost_after_ms: Option<u64>,
 }
 
 /// The configuration contradicts itself or is out of bounds.

@@ -35,6 +35,8 @@ pub struct Options {
     pub log_store: &'static str,
     /// Milliseconds after which a RUNNING task without health check counts as healthy (ECS: 40 s).
     pub healthy_after_ms: u64,
+    /// Milliseconds after which the tasks of an agent that is away are given up; as in the product where it is unset.
+    pub instance_lost_after_ms: Option<u64>,
     /// `simulated` or `docker`.
     pub runtime: &'static str,
     /// CPU units and MiB of memory that each agent offers.
@@ -50,6 +52,7 @@ impl Default for Options {
             instances: 3,
             log_store: "raft-engine",
             healthy_after_ms: 200,
+            instance_lost_after_ms: None,
             runtime: "simulated",
             capacity: (4_096, 8_192),
             gpus: 0,
@@ -234,7 +237,10 @@ impl Cluster {
             "api": { "listen": member.api_address },
             "peer": { "listen": member.peer_address },
             "log_store": self.options.log_store,
-            "settings": { "healthy_after_ms": self.options.healthy_after_ms },
+            "settings": {
+                "healthy_after_ms": self.options.healthy_after_ms,
+                "instance_lost_after_ms": self.options.instance_lost_after_ms,
+            },
         });
         merge(&mut config, extra);
         Ok(std::fs::write(&member.config, serde_json::to_string_pretty(&config)?)?)

@@ -23,8 +23,12 @@ pub(crate) async fn run(core: Arc<Core>, leader: Arc<Leader>) {
 
 /// The defaults with what the configuration says; `None` where it says nothing.
 fn settings(defaults: Settings, given: &BootstrapSettings) -> Option<Settings> {
-    let healthy_after_ms = given.healthy_after_ms?;
-    Some(Settings { healthy_after_ms, ..defaults })
+    let wanted = Settings {
+        healthy_after_ms: given.healthy_after_ms.unwrap_or(defaults.healthy_after_ms),
+        instance_lost_after_ms: given.instance_lost_after_ms.unwrap_or(defaults.instance_lost_after_ms),
+        ..defaults
+    };
+    (wanted != defaults).then_some(wanted)
 }
 
 /// Proposes a command until it is applied, and so everything before it.

@@ -66,7 +66,7 @@ fn config(name: &str, folder: &TempDir, api: SocketAddr, peer: SocketAddr) -> Co
         region: "us-east-1".to_owned(),
         account_id: "000000000000".to_owned(),
         log_store: LogStoreKind::RaftEngine,
-        settings: BootstrapSettings { healthy_after_ms: Some(100) },
+        settings: BootstrapSettings { healthy_after_ms: Some(100), ..BootstrapSettings::default() },
     }
 }
 
