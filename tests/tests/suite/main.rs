@@ -14,6 +14,7 @@ mod lifecycle;
 mod membership;
 mod requests;
 mod task_sets;
+mod zones;
 
 use std::collections::BTreeSet;
 
