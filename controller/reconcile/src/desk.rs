@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use drydock_model::ids;
 use drydock_state::capacity::WAITING_MAX;
-use drydock_state::{Change, ClusterId, Millis, State, TaskKey};
+use drydock_state::{Change, ClusterId, InstanceKey, Millis, State, TaskKey};
 
 use crate::explain::Explanation;
 use crate::place::Fleet;
@@ -22,6 +22,8 @@ pub(crate) struct Desk<'a> {
     queued: BTreeMap<ClusterId, u32>,
     /// Tasks that the plan tells to stop, or declares STOPPED.
     ending: BTreeSet<TaskKey>,
+    /// Instances whose time is over and that the plan gives more of it.
+    spared: BTreeSet<InstanceKey>,
     fleets: BTreeMap<ClusterId, Fleet<'a>>,
 }
 
@@ -37,6 +39,7 @@ impl<'a> Desk<'a> {
             budget,
             queued: BTreeMap::new(),
             ending: BTreeSet::new(),
+            spared: BTreeSet::new(),
             fleets: BTreeMap::new(),
         }
     }
@@ -52,6 +55,16 @@ impl<'a> Desk<'a> {
         if self.ending.insert(task) {
             self.changes.push(change);
         }
+    }
+
+    /// Notes that the tasks of an instance aren't given up yet although its time is over.
+    pub(crate) fn spare(&mut self, instance: InstanceKey) {
+        self.spared.insert(instance);
+    }
+
+    /// Whether it was spared in this step: the row says otherwise until the plan is applied.
+    pub(crate) fn is_spared(&self, instance: InstanceKey) -> bool {
+        self.spared.contains(&instance)
     }
 
     /// Whether one more task may wait for capacity; it counts from now on.

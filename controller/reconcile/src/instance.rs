@@ -63,7 +63,7 @@ pub(crate) fn reconcile(desk: &mut Desk<'_>, key: InstanceKey) -> bool {
     give_up(desk, row, LOST, ends_with_its_instance)
 }
 
-fn is_lost(row: &InstanceRow, now: Millis) -> bool {
+pub(crate) fn is_lost(row: &InstanceRow, now: Millis) -> bool {
     !row.agent_connected && row.lost_at.is_some_and(|at| at <= now)
 }
 
@@ -110,6 +110,7 @@ fn is_mass_loss(desk: &Desk<'_>, row: &InstanceRow) -> bool {
 }
 
 fn put_off(desk: &mut Desk<'_>, row: &InstanceRow) -> bool {
+    desk.spare(row.key);
     let services: BTreeSet<ServiceKey> =
         desk.view.live_tasks_on(row.key).filter_map(|task| task.service).map(|owner| owner.service).collect();
     if desk.left() < services.len() + 1 {

@@ -285,3 +285,52 @@ fn standalone_tasks_stay_where_services_move_on() {
         "#]],
     );
 }
+
+/// Replacement pauses before the first of them is lost: the service wants as many tasks as ever, and its deployment goes on.
+// rule: 2.3/daemon-one-a-host
+#[test]
+fn a_daemon_wants_its_instances_while_replacement_pauses() {
+    check(
+        "
+        instance 1@a
+        instance 2@a
+        instance 3@a
+        instance 4@a
+        instance 5@a
+        daemon
+        gone 1
+        gone 2
+        gone 3
+        gone 4
+        gone 5
+        wait 120
+        explain
+        ",
+        expect![[r#"
+            instance 1@a
+            instance 2@a
+            instance 3@a
+            instance 4@a
+            instance 5@a
+            daemon
+                a d1 @1 PENDING
+                b d1 @2 PENDING
+                c d1 @3 PENDING
+                d d1 @4 PENDING
+                e d1 @5 PENDING
+                ACTIVE d1 IN_PROGRESS SCALE_UP
+                “has started 5 tasks: (task a) (task b) (task c) (task d) (task e).”
+            gone 1
+            gone 2
+            gone 3
+            gone 4
+            gone 5
+            wait 120
+                “has paused the replacement of tasks: too many container instances of the cluster were disconnected at once.”
+            explain
+                Stage { stage: "SCALE_UP", in 86280 s } by Others
+                Starting { tasks: 5, in 10680 s } by Agent
+                Disconnected { tasks: 5, instances: 5, in 60 s, paused: true } by Agent
+        "#]],
+    );
+}

@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use drydock_model::status::{InstanceStatus, ServiceStatus};
 use drydock_state::row::{DefinitionRow, InstanceRow, ServiceRow};
-use drydock_state::{InstanceKey, Millis, ServiceKey, State};
+use drydock_state::{InstanceKey, ServiceKey, State};
 
 use super::rolling::{Generation, Moves, Shape, Slot, Stage, Why};
 use super::roster::Roster;
 use crate::desk::Desk;
+use crate::instance;
 use crate::place::Members;
 
 /// An instance as a DAEMON service sees it.
@@ -61,7 +62,12 @@ impl Seats {
         let seats = instances.filter(|row| row.status != InstanceStatus::Inactive && row.is_container_instance());
         let seats = seats.map(|row| Seat {
             instance: row.key.id,
-            standing: standing(desk.view, definition.filter(|_| admits(row)), row, desk.now),
+            standing: standing(
+                desk.view,
+                definition.filter(|_| admits(row)),
+                row,
+                instance::is_lost(row, desk.now) && !desk.is_spared(row.key),
+            ),
             occupied: occupied.contains(&row.key.id),
             slots: slots.remove(&row.key.id).unwrap_or_default(),
         });
@@ -255,7 +261,8 @@ impl<'a, 'b> Ledger<'a, 'b> {
 pub(crate) fn concerned(view: &State, key: InstanceKey) -> Vec<ServiceKey> {
     let Some(row) = view.instance(key) else { return Vec::new() };
     let concerns = |service: &&ServiceRow| {
-        let wanted = standing(view, definition(view, service), row, view.now()) == Standing::Wanted;
+        let lost = instance::is_lost(row, view.now());
+        let wanted = standing(view, definition(view, service), row, lost) == Standing::Wanted;
         let occupied = view.live_tasks_on(key).any(|task| task.service.is_some_and(|of| of.service == service.key));
         wanted != occupied || !service.progress.steady
     };
@@ -276,12 +283,12 @@ fn definition<'a>(view: &'a State, service: &ServiceRow) -> Option<&'a Definitio
     view.definition(&revision.definition).map(|row| &**row)
 }
 
-/// `definition`: unset where the instance doesn't meet the constraints.
-fn standing(view: &State, definition: Option<&DefinitionRow>, row: &InstanceRow, now: Millis) -> Standing {
+/// `definition`: unset where the instance doesn't meet the constraints. `lost`: its tasks are given up.
+fn standing(view: &State, definition: Option<&DefinitionRow>, row: &InstanceRow, lost: bool) -> Standing {
     let fits = definition.is_some_and(|definition| row.has_attributes(&definition.document.requires_attributes));
     let is_daemon = |service: ServiceKey| view.service(service).is_some_and(|row| row.is_daemon());
     match row.status {
-        InstanceStatus::Active if !row.agent_connected && row.lost_at.is_some_and(|at| at <= now) => Standing::Lost,
+        InstanceStatus::Active if lost => Standing::Lost,
         InstanceStatus::Active if fits => Standing::Wanted,
         InstanceStatus::Active => Standing::Unfit,
         _ if view.live_tasks_on(row.key).all(|task| task.service.is_some_and(|of| is_daemon(of.service))) => {
