@@ -118,7 +118,7 @@ fn every_wait_of_a_service_has_its_sentence() {
             - 2 tasks that may not start yet: maximumPercent allows 3 tasks, and minimumHealthyPercent keeps 3 healthy. Nothing under way changes that: raise the one or lower the other.
             - 2 tasks that may not start yet: maximumPercent allows 4 tasks, and minimumHealthyPercent keeps 1 healthy.
             - 2 tasks protected from scale-in; the next protection ends in 38 s.
-            - The deployment has failed: nothing more of it is started; update the service.
+            - The deployment has failed and isn't taken up again: update the service.
             - The hook ecs-pause-1 of stage PRE_SCALE_UP waits for ContinueServiceDeployment; without it the deployment goes on in 38 s.
             - The bake time of BAKE_TIME, which ends in 38 s.
             - The stage SCALE_UP of the deployment, which fails in 38 s if it isn't over.

@@ -174,7 +174,7 @@ impl Waits<'_> {
                 (WaitKind::Bounds, Some(*tasks))
             }
             Wait::Protection { tasks, until: _ } => (WaitKind::Protection, Some(*tasks)),
-            Wait::Stalled { deployment } => {
+            Wait::Failed { deployment } => {
                 told.deployment = Some(deployment_id(*deployment));
                 (WaitKind::Failed, None)
             }

@@ -220,7 +220,7 @@ fn wait_line(wait: &Wait, now: Option<&Timestamp>) -> String {
         WaitKind::Rollback => {
             format!("The rollback to deployment {}, which fails in {left} if it isn't over.", wait.deployment())
         }
-        WaitKind::Failed => "The deployment has failed: nothing more of it is started; update the service.".to_owned(),
+        WaitKind::Failed => "The deployment has failed and isn't taken up again: update the service.".to_owned(),
     }
 }
 

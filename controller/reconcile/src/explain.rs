@@ -121,9 +121,9 @@ pub enum Wait {
         /// Nothing under way will change that: the configuration forbids the deployment.
         deadlock: bool,
     },
-    /// The deployment has failed and there is nothing to roll back to: no task of it is started until the service is
-    /// updated. An event has said so.
-    Stalled {
+    /// The deployment has failed and isn't rolled back: its service has no steady state until it is updated, however its
+    /// tasks are. Where the tasks were what failed, no more of them are started. An event has said so.
+    Failed {
         /// Id of the deployment.
         deployment: u64,
     },
@@ -223,7 +223,7 @@ impl Wait {
             | Self::Replacing { .. }
             | Self::Rebalancing { .. }
             | Self::Bounds { .. }
-            | Self::Stalled { .. } => None,
+            | Self::Failed { .. } => None,
         }
     }
 
@@ -247,7 +247,7 @@ impl Wait {
             | Self::Bounds { deadlock: false, .. }
             | Self::Stage { .. }
             | Self::Rollback { .. } => Cause::Others,
-            Self::Bounds { deadlock: true, .. } | Self::Stalled { .. } | Self::Hook { .. } => Cause::Request,
+            Self::Bounds { deadlock: true, .. } | Self::Failed { .. } | Self::Hook { .. } => Cause::Request,
         }
     }
 }

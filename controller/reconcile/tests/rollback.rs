@@ -314,3 +314,41 @@ fn a_newer_deployment_ends_an_older_one_and_its_rollback() {
         "#]],
     );
 }
+
+/// One that took too long is FAILED for good, also where its tasks are well in the end: that is what it waits with.
+// rule: 2.3/stage-limit
+#[test]
+fn a_deployment_whose_time_was_over_says_that_it_waits_for_an_update() {
+    check(
+        "
+        instance 1@a
+        checked
+        service desired=1
+        all RUNNING
+        wait 86400
+        all RUNNING HEALTHY
+        explain
+        force
+        ",
+        expect![[r#"
+            instance 1@a
+            checked
+            service desired=1
+                a d1 @1 PENDING
+                ACTIVE d1 IN_PROGRESS SCALE_UP
+                “has started 1 tasks: (task a).”
+            all RUNNING
+                a d1 @1 RUNNING
+            wait 86400
+                ACTIVE d1 FAILED SCALE_UP d1 STOPPED
+                “(deployment d1) deployment failed: a stage of the deployment didn't end within its time.”
+            all RUNNING HEALTHY
+            explain
+                Failed { deployment: d1 } by Request
+            force
+                b d2 @1 PENDING
+                ACTIVE d2 IN_PROGRESS SCALE_UP
+                “has started 1 tasks: (task b).”
+        "#]],
+    );
+}

@@ -1,6 +1,6 @@
 //! What a service's deployment waits for beside its tasks, as data: each wait with the time at which it ends by itself.
 
-use drydock_state::row::{HookAction, LifecycleStage};
+use drydock_state::row::{HookAction, LifecycleStage, RolloutState};
 
 use super::Case;
 use super::roster::earliest;
@@ -9,8 +9,8 @@ use crate::explain::Wait;
 /// What its deployment waits for, beside tasks.
 pub(super) fn of_deployment(case: &Case<'_>, waits: &mut Vec<Wait>) {
     let (current, primary) = (case.rows.current, case.primary);
-    if primary.halted {
-        waits.push(Wait::Stalled { deployment: primary.id });
+    if primary.halted || primary.rollout_state == RolloutState::Failed {
+        waits.push(Wait::Failed { deployment: primary.id });
     }
     if current.is_final() {
         return;
