@@ -19,13 +19,16 @@ pub(crate) const NOT_ENDED: &str = "Task didn't report that it stopped";
 ///
 /// Returns false where the plan has no room left.
 pub(crate) fn reconcile(desk: &mut Desk<'_>, key: TaskKey) -> bool {
-    // One that waits for capacity has a place found for it first.
-    let Some(task) = desk.view.task(key).filter(|task| !task.is_waiting()) else { return true };
+    let Some(task) = desk.view.task(key) else { return true };
     if let Some(until) = task.protected_until.filter(|until| *until <= desk.now) {
         if desk.left() < 2 {
             return false;
         }
         desk.changes.push(Change::EndTaskProtection(EndTaskProtection { task: key, until }));
+    }
+    // One that waits for capacity has a place found for it before its time is over.
+    if task.is_waiting() {
+        return true;
     }
     let due = task.deadline.is_some_and(|at| at <= desk.now);
     let change = match (task.last_status, task.desired_status) {

@@ -405,7 +405,7 @@ impl<'a, 'b> Ledger<'a, 'b> {
 }
 
 /// Whether its protection keeps it: not where its health is what stops it.
-fn is_guarded(slot: &Slot<'_>) -> bool {
+pub(super) fn is_guarded(slot: &Slot<'_>) -> bool {
     slot.protected && slot.stage != Stage::Unhealthy
 }
 

@@ -188,19 +188,24 @@ pub(crate) fn moves(shape: Shape, slots: &[Slot<'_>], stage: LifecycleStage, sid
     let green = if green_is_up(stage) { shape.desired } else { 0 };
     let blue = if cleans_up || !sides.has_blue { 0 } else { shape.desired };
     let mut moves = Moves::default();
-    let half = hold(shape, slots, Generation::Target, green, shape.target_may_start, &mut moves);
-    (moves.start_target, moves.held) = (half.start_target, half.held);
-    let half = hold(shape, slots, Generation::Source, blue, shape.source_may_start, &mut moves);
-    moves.start_source = half.start_target;
+    moves.start_target = hold(shape, slots, Generation::Target, green, shape.target_may_start, &mut moves);
+    moves.start_source = hold(shape, slots, Generation::Source, blue, shape.source_may_start, &mut moves);
     if cleans_up || (sides.has_blue && sides.blue_ready) {
         let rest = slots.iter().enumerate().filter(|(_, slot)| slot.generation == Generation::Abandoned);
-        moves.stop.extend(rest.filter(|(_, slot)| !slot.stopping).map(|(at, _)| (at, Why::Scaling)));
+        for (at, slot) in rest.filter(|(_, slot)| !slot.stopping) {
+            if rolling::is_guarded(slot) {
+                moves.guarded += 1;
+            } else {
+                moves.stop.push((at, Why::Scaling));
+            }
+        }
     }
     moves
 }
 
-/// Holds the tasks of one revision at a count. What stops goes into `moves`.
-fn hold(shape: Shape, slots: &[Slot<'_>], of: Generation, desired: u32, may_start: bool, moves: &mut Moves) -> Moves {
+/// Holds the tasks of one revision at a count, and returns how many of it start. What stops, and what is in the way, goes
+/// into `moves`.
+fn hold(shape: Shape, slots: &[Slot<'_>], of: Generation, desired: u32, may_start: bool, moves: &mut Moves) -> u32 {
     let mine: Vec<usize> = (0..slots.len()).filter(|at| slots[*at].generation == of).collect();
     let as_target = |at: &usize| Slot { generation: Generation::Target, ..slots[*at].clone() };
     let side: Vec<Slot<'_>> = mine.iter().map(as_target).collect();
@@ -216,7 +221,10 @@ fn hold(shape: Shape, slots: &[Slot<'_>], of: Generation, desired: u32, may_star
     };
     let half = rolling::decide(shape, &side);
     moves.stop.extend(half.stop.iter().map(|(at, why)| (mine[*at], *why)));
-    half
+    moves.held += half.held;
+    moves.guarded += half.guarded;
+    moves.deadlock |= half.deadlock;
+    half.start_target
 }
 
 #[cfg(test)]

@@ -54,10 +54,11 @@ pub(super) fn write(
     zones::say_begin(desk, case);
 }
 
-/// One deployment, at its end, with as many healthy tasks as desired and none going (ecs-semantics §2.3).
+/// One deployment, at its end, with as many healthy tasks as desired and none going, nor one that only its protection keeps
+/// from it (ecs-semantics §2.3).
 pub(super) fn is_steady(case: &Case<'_>, moves: &Moves, starts: &[Change], turn: &Turn) -> bool {
     let completed = *turn == Turn::Completed || case.primary.rollout_state == RolloutState::Completed;
-    let quiet = moves.stop.is_empty() && starts.is_empty();
+    let quiet = moves.stop.is_empty() && moves.guarded == 0 && starts.is_empty();
     completed && quiet && case.is_ready() && !case.has_others() && case.roster.slots.iter().all(|slot| !slot.stopping)
 }
 

@@ -4,7 +4,9 @@
 
 pub mod configuration;
 pub mod happening;
+pub mod kinds;
 pub mod laws;
+pub mod numbers;
 pub mod script;
 
 use std::collections::BTreeSet;
