@@ -468,3 +468,65 @@ proptest! {
         prop_assert!(service.progress.steady);
     }
 }
+
+/// Where the new revision may not start for now, the old one fills the minimum, and no more.
+// rule: 2.3/lower-bound
+#[test]
+fn the_old_revision_fills_the_minimum_and_no_more() {
+    check(
+        "
+        instance 1@a
+        instance 2@a
+        instance 3@a
+        instance 4@a
+        daemon min=50
+        all RUNNING
+        wait 40
+        deploy
+        all STOPPED
+        fail all
+        ",
+        expect![[r#"
+            instance 1@a
+            instance 2@a
+            instance 3@a
+            instance 4@a
+            daemon min=50
+                a d1 @1 PENDING
+                b d1 @2 PENDING
+                c d1 @3 PENDING
+                d d1 @4 PENDING
+                ACTIVE d1 IN_PROGRESS SCALE_UP
+                “has started 4 tasks: (task a) (task b) (task c) (task d).”
+            all RUNNING
+                a d1 @1 RUNNING
+                b d1 @2 RUNNING
+                c d1 @3 RUNNING
+                d d1 @4 RUNNING
+            wait 40
+                ACTIVE d1 COMPLETED CLEAN_UP
+                “(deployment d1) deployment completed.”
+                “has reached a steady state.”
+            deploy
+                b d1 @2 RUNNING→STOPPED ServiceSchedulerInitiated
+                d d1 @4 RUNNING→STOPPED ServiceSchedulerInitiated
+                ACTIVE d2 IN_PROGRESS SCALE_UP
+                “has stopped 2 running tasks: (task b) (task d).”
+            all STOPPED
+                b d1 @2 STOPPED→STOPPED ServiceSchedulerInitiated
+                d d1 @4 STOPPED→STOPPED ServiceSchedulerInitiated
+                e d2 @2 PENDING
+                f d2 @4 PENDING
+                “has started 2 tasks: (task e) (task f).”
+            fail all
+                a d1 @1 STOPPED→STOPPED TaskFailedToStart
+                c d1 @3 STOPPED→STOPPED TaskFailedToStart
+                g d1 @1 PENDING
+                h d1 @2 PENDING
+                e d2 @2 STOPPED→STOPPED TaskFailedToStart
+                f d2 @4 STOPPED→STOPPED TaskFailedToStart
+                ACTIVE d2 IN_PROGRESS SCALE_UP failed=2
+                “has started 2 tasks: (task g) (task h).”
+        "#]],
+    );
+}

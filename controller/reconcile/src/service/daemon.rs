@@ -237,8 +237,13 @@ impl<'a, 'b> Ledger<'a, 'b> {
     /// On each wanted instance without any task of the service. Where the target may not start, the last revision that
     /// served fills the healthy minimum.
     fn starts(&self, seats: &[Seat]) -> Vec<Start> {
+        let fills = |at: &&usize| {
+            let slot = &self.slots[**at];
+            slot.generation == Generation::Source && slot.stage == Stage::Starting
+        };
+        let filling = u32::try_from(self.standing.iter().filter(fills).count()).unwrap_or(u32::MAX);
         let serving = self.healthy + self.warming_leavers;
-        let mut hold = self.shape.lower.saturating_sub(serving);
+        let mut hold = self.shape.lower.saturating_sub(serving.saturating_add(filling));
         let empty = seats.iter().filter(|seat| seat.standing == Standing::Wanted && !seat.occupied);
         let mut starts = Vec::new();
         for seat in empty {
