@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use drydock_model::ids;
+use drydock_model::status::InstanceStatus;
 use drydock_state::capacity::WAITING_MAX;
+use drydock_state::row::InstanceRow;
 use drydock_state::{Change, ClusterId, InstanceKey, Millis, State, TaskKey};
 
 use crate::explain::Explanation;
@@ -24,6 +26,8 @@ pub(crate) struct Desk<'a> {
     ending: BTreeSet<TaskKey>,
     /// Instances whose time is over and that the plan gives more of it.
     spared: BTreeSet<InstanceKey>,
+    /// Instances that the plan drains.
+    draining: BTreeSet<InstanceKey>,
     fleets: BTreeMap<ClusterId, Fleet<'a>>,
 }
 
@@ -40,6 +44,7 @@ impl<'a> Desk<'a> {
             queued: BTreeMap::new(),
             ending: BTreeSet::new(),
             spared: BTreeSet::new(),
+            draining: BTreeSet::new(),
             fleets: BTreeMap::new(),
         }
     }
@@ -65,6 +70,17 @@ impl<'a> Desk<'a> {
     /// Whether it was spared in this step: the row says otherwise until the plan is applied.
     pub(crate) fn is_spared(&self, instance: InstanceKey) -> bool {
         self.spared.contains(&instance)
+    }
+
+    /// Notes that the plan drains an instance: it puts nothing more there.
+    pub(crate) fn drain(&mut self, instance: InstanceKey) {
+        self.draining.insert(instance);
+        self.fleet(instance.cluster).close(instance.id);
+    }
+
+    /// What an instance is once the plan is applied.
+    pub(crate) fn status(&self, instance: &InstanceRow) -> InstanceStatus {
+        if self.draining.contains(&instance.key) { InstanceStatus::Draining } else { instance.status }
     }
 
     /// Whether one more task may wait for capacity; it counts from now on.

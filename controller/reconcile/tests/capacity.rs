@@ -16,10 +16,12 @@ use drydock_model::capacity::Serves;
 use drydock_model::error::EcsError;
 use drydock_model::status::{DesiredStatus, StopCode, TaskStatus};
 use drydock_proto::ecs::{self, CapacityProviderStrategyItem, LaunchType};
+use drydock_reconcile::capacity::scaling::LOW_POINTS;
 use drydock_state::command::InterruptTask;
 use drydock_state::row::{ScalingFigures, TaskRow};
 use drydock_state::{Command, InstanceKey, Outcome, ScalingKey, TaskKey};
 use support::World;
+use support::kinds::with_providers;
 
 const BOTH: (Serves, &str) = (Serves::Both, "");
 const EC2: (Serves, &str) = (Serves::Ec2, "");
@@ -554,4 +556,25 @@ fn managed_scaling_goes_out_and_in_and_drains_what_leaves() {
     assert_eq!(figures.desired, 4 - (4 - figures.needed).min(2), "{figures:?}");
     let draining = world.state.instances(world.cluster()).filter(|row| row.status.to_string() == "DRAINING").count();
     assert_eq!(u32::try_from(draining).unwrap(), 4 - figures.desired, "managedDraining is ENABLED by default");
+}
+
+#[test]
+fn nothing_is_placed_on_an_instance_that_the_same_step_drains() {
+    let mut world = with_providers(World::new());
+    for name in ["1", "2"] {
+        world.host(name, "a", 1024, (Serves::Ec2, "scaled"));
+    }
+    let figures = |world: &World| {
+        let key = ScalingKey { cluster: world.cluster(), provider: "scaled".into() };
+        world.state.scaling(&key).map(|row| row.figures).unwrap_or_default()
+    };
+    world.settle(|_, _, _| {});
+    while figures(&world).low_points < LOW_POINTS - 1 {
+        world.run_for(MINUTE);
+    }
+    world.now = figures(&world).next_at.unwrap();
+    // Tasks that fill both, one of which is to leave. The world holds that no change of a plan is dropped.
+    assert!(world.serve(8, None, "scaled::1").refused().is_none());
+    let waiting = world.live("web").iter().filter(|task| task.is_waiting()).count();
+    assert_eq!((world.live("web").len(), waiting), (8, 4));
 }

@@ -12,10 +12,10 @@
 
 use drydock_model::resources::Needs;
 use drydock_model::status::InstanceStatus;
-use drydock_proto::ecs::{AutoScalingGroupProvider, ManagedTerminationProtection, SchedulingStrategy};
+use drydock_proto::ecs::{AutoScalingGroupProvider, ManagedDraining, ManagedTerminationProtection, SchedulingStrategy};
 use drydock_state::plan::SetScaling;
 use drydock_state::row::{InstanceRow, ScalingFigures, ScalingRow, TaskRow};
-use drydock_state::{CapacityProviderKey, Change, Millis, ScalingKey, State};
+use drydock_state::{CapacityProviderKey, Change, InstanceKey, Millis, ScalingKey, State};
 
 use crate::desk::Desk;
 use crate::place::Pool;
@@ -168,6 +168,13 @@ pub(crate) fn reconcile(desk: &mut Desk<'_>, key: &ScalingKey) -> bool {
     let leaving = leaving(desk.view, before, &figures, &instances, &group);
     let same = before.is_some_and(|row| row.figures == figures && *row.leaving == *leaving);
     if !same {
+        if group.managed_draining() == ManagedDraining::Enabled {
+            // `apply` drains them with this change, before what else is in the plan.
+            let known = before.map(|row| &*row.leaving).unwrap_or_default();
+            for id in leaving.iter().filter(|id| !known.contains(id)) {
+                desk.drain(InstanceKey { cluster: key.cluster, id: *id });
+            }
+        }
         desk.changes.push(Change::SetScaling(Box::new(SetScaling {
             key: key.clone(),
             version: before.map_or(0, |row| row.version),

@@ -1,6 +1,6 @@
 //! The instances of one cluster as a step sees them: the state's index with what the step has placed so far.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use drydock_model::query::Subjects;
@@ -25,6 +25,8 @@ pub(crate) struct Fleet<'a> {
     taken: BTreeMap<u128, Taken>,
     /// What the step has placed, in order: instance and group.
     pub(super) placed: Vec<(u128, Arc<str>)>,
+    /// Instances that the step drains.
+    closed: BTreeSet<u128>,
     /// Asks without constraints that found no place in this step: room only shrinks within a step, so the answer stays.
     blocked: BTreeMap<(Pool, Option<DefinitionKey>, Needs), Unplaced>,
 }
@@ -51,6 +53,7 @@ impl<'a> Fleet<'a> {
             index: view.fleet(cluster).map(|index| (**index).clone()).unwrap_or_default(),
             taken: BTreeMap::new(),
             placed: Vec::new(),
+            closed: BTreeSet::new(),
             blocked: BTreeMap::new(),
         }
     }
@@ -81,6 +84,16 @@ impl<'a> Fleet<'a> {
         Ok(())
     }
 
+    /// Nothing more is placed on an instance: the step drains it.
+    pub(crate) fn close(&mut self, instance: u128) {
+        let key = InstanceKey { cluster: self.cluster, id: instance };
+        let tasks = self.view.live_tasks_on(key).filter(|row| row.counts_for_placement());
+        let mut groups: BTreeSet<Arc<str>> = tasks.map(|row| row.placement_group()).collect();
+        groups.extend(self.taken.get(&instance).into_iter().flat_map(|taken| taken.groups.iter().cloned()));
+        self.index.close(instance, &groups);
+        self.closed.insert(instance);
+    }
+
     /// Places a task on this very instance and takes its resources.
     ///
     /// # Errors
@@ -96,7 +109,8 @@ impl<'a> Fleet<'a> {
     /// §2.4), for one instance: what DAEMON asks of each.
     pub(crate) fn refusal(&self, ask: &Ask<'_>, instance: u128) -> Option<Refusal> {
         let Some(row) = self.row(instance) else { return Some(Refusal::Pool) };
-        if !ask.pool.has(row) || !ask.is_in_zone(row) || row.status != InstanceStatus::Active {
+        let open = row.status == InstanceStatus::Active && !self.closed.contains(&instance);
+        if !ask.pool.has(row) || !ask.is_in_zone(row) || !open {
             return Some(Refusal::Pool);
         }
         if !row.agent_connected {

@@ -65,7 +65,7 @@ impl Seats {
             standing: standing(
                 desk.view,
                 definition.filter(|_| admits(row)),
-                row,
+                (row, desk.status(row)),
                 instance::is_lost(row, desk.now) && !desk.is_spared(row.key),
             ),
             occupied: occupied.contains(&row.key.id),
@@ -267,7 +267,7 @@ pub(crate) fn concerned(view: &State, key: InstanceKey) -> Vec<ServiceKey> {
     let Some(row) = view.instance(key) else { return Vec::new() };
     let concerns = |service: &&ServiceRow| {
         let lost = instance::is_lost(row, view.now());
-        let wanted = standing(view, definition(view, service), row, lost) == Standing::Wanted;
+        let wanted = standing(view, definition(view, service), (row, row.status), lost) == Standing::Wanted;
         let occupied = view.live_tasks_on(key).any(|task| task.service.is_some_and(|of| of.service == service.key));
         wanted != occupied || !service.progress.steady
     };
@@ -289,10 +289,15 @@ fn definition<'a>(view: &'a State, service: &ServiceRow) -> Option<&'a Definitio
 }
 
 /// `definition`: unset where the instance doesn't meet the constraints. `lost`: its tasks are given up.
-fn standing(view: &State, definition: Option<&DefinitionRow>, row: &InstanceRow, lost: bool) -> Standing {
+fn standing(
+    view: &State,
+    definition: Option<&DefinitionRow>,
+    (row, status): (&InstanceRow, InstanceStatus),
+    lost: bool,
+) -> Standing {
     let fits = definition.is_some_and(|definition| row.has_attributes(&definition.document.requires_attributes));
     let is_daemon = |service: ServiceKey| view.service(service).is_some_and(|row| row.is_daemon());
-    match row.status {
+    match status {
         InstanceStatus::Active if lost => Standing::Lost,
         InstanceStatus::Active if fits => Standing::Wanted,
         InstanceStatus::Active => Standing::Unfit,

@@ -195,6 +195,17 @@ impl Fleet {
         self.enter(instance, Seat { room, ..seat });
     }
 
+    /// Notes that an instance, which holds tasks of these groups, takes no more of any: it is about to drain.
+    pub fn close<'g>(&mut self, instance: u128, groups: impl IntoIterator<Item = &'g Arc<str>>) {
+        let Some(seat) = self.seats.get(&instance).copied() else { return };
+        let closed = Post { open: false, ..seat.post };
+        self.leave(instance, seat);
+        self.enter(instance, Seat { post: closed, active: false, ..seat });
+        for group in groups {
+            self.groups.move_host(group, instance, seat.post, closed);
+        }
+    }
+
     /// Notes a task more of a group on an instance.
     pub fn add_task(&mut self, group: &Arc<str>, instance: u128) {
         self.count(group, instance, true);
