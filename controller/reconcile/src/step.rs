@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use drydock_state::command::REAP_MAX;
 use drydock_state::fleet::ClassId;
 use drydock_state::plan::{PLAN_BYTES_MAX, PLAN_CHANGES_MAX};
+use drydock_state::row::TaskRow;
 use drydock_state::{
     Change, ClusterId, Command, InstanceKey, Key, Millis, Plan, ScalingKey, ServiceKey, State, TaskKey,
 };
@@ -140,6 +141,8 @@ struct Work {
     tasks: BTreeSet<TaskKey>,
     instances: BTreeSet<InstanceKey>,
     services: BTreeSet<ServiceKey>,
+    /// Those whose row has changed: their tasks may ask for other places.
+    asking: BTreeSet<ServiceKey>,
     /// Clusters in which resources may have become free.
     freed: BTreeSet<ClusterId>,
     /// Instances that something has happened to and that take tasks, by what they say of themselves.
@@ -154,7 +157,10 @@ struct Work {
 impl Work {
     fn add(&mut self, view: &State, key: &Key) {
         match key {
-            Key::Service(key) => drop(self.services.insert(*key)),
+            Key::Service(key) => {
+                self.services.insert(*key);
+                self.asking.insert(*key);
+            }
             Key::Deployment(key) => drop(self.services.insert(key.service)),
             Key::TaskSet(key) => drop(self.services.insert(key.service)),
             Key::Revision(key) => drop(self.services.insert(key.service)),
@@ -220,6 +226,14 @@ impl Work {
             let scaled = row.document.capacity_providers.iter().filter(|name| view.is_scaled(*cluster, name));
             let key = |name: &String| ScalingKey { cluster: *cluster, provider: name.as_str().into() };
             self.scalings.extend(scaled.map(key));
+        }
+        for service in &self.asking {
+            let cluster = service.cluster;
+            if !self.changed.contains(&cluster) && !self.freed.contains(&cluster) {
+                let ours = |row: &TaskRow| row.service.is_some_and(|owner| owner.service == *service);
+                let waiting = view.waiting_tasks(cluster).filter(|row| ours(row));
+                self.waiting.extend(waiting.map(|row| row.key));
+            }
         }
     }
 
