@@ -12,7 +12,9 @@ use drydock_proto::ecs;
 use drydock_state::Command;
 use support::happening::{Happening, SERVICES, happen};
 use support::laws::check_laws;
-use support::{World, percents};
+use support::numbers::Numbers;
+use support::operations::{Tally, operate};
+use support::{World, kinds, percents};
 
 /// Clusters that are looked at.
 const CLUSTERS: u64 = 100_000;
@@ -22,40 +24,6 @@ const THREADS: u64 = 4;
 
 /// Happenings of one cluster, at most.
 const HAPPENINGS_MAX: u64 = 6;
-
-/// Numbers from a number: splitmix64.
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// One of `0..below`.
-    fn below(&mut self, below: u64) -> u64 {
-        self.next() % below
-    }
-
-    fn index(&mut self, below: usize) -> usize {
-        usize::try_from(self.next() % below as u64).unwrap()
-    }
-
-    fn byte(&mut self) -> u8 {
-        u8::try_from(self.next() % 256).unwrap()
-    }
-
-    fn one_of<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.index(of.len())]
-    }
-
-    /// True once in so many times.
-    fn once_in(&mut self, times: u64) -> bool {
-        self.below(times) == 0
-    }
-}
 
 const PERCENTS: [(i32, i32); 7] = [(100, 200), (50, 100), (50, 200), (0, 100), (75, 150), (100, 125), (34, 134)];
 
@@ -115,23 +83,31 @@ struct Named(u64);
 impl Drop for Named {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("this was cluster {}: `look_at({}, &World::new())` makes it again", self.0, self.0);
+            eprintln!("this was cluster {}: `look_at({}, …)` makes it again", self.0, self.0);
         }
     }
 }
 
-/// Makes a cluster, lets things happen, and returns how many steps were looked at.
-fn look_at(number: u64, empty: &World) -> u64 {
+/// Makes a cluster, lets things happen, and returns how many steps were looked at. One of two has REPLICA services alone,
+/// of which more is asked; the other has services of every kind.
+fn look_at(number: u64, worlds: &[World; 2]) -> u64 {
     let _named = Named(number);
     let mut numbers = Numbers(number);
     let mut steps = 0;
-    let mut world = cluster(&mut numbers, empty);
+    let mixed = number % 2 == 1;
+    let services = 1 + numbers.below(3);
+    let mut world =
+        if mixed { kinds::cluster(&mut numbers, worlds, services) } else { cluster(&mut numbers, &worlds[0]) };
     world.settle(|step, before, after| {
         steps += 1;
         check_laws(step, before, after);
     });
     for _ in 0..numbers.below(HAPPENINGS_MAX + 1) {
-        happen(&mut world, &happening(&mut numbers));
+        if mixed {
+            operate(&mut world, &mut numbers, &mut Tally::new());
+        } else {
+            happen(&mut world, &happening(&mut numbers));
+        }
         world.settle(|step, before, after| {
             steps += 1;
             check_laws(step, before, after);
@@ -147,9 +123,9 @@ fn a_hundred_thousand_random_clusters_obey_the_laws() {
         for thread in 0..THREADS {
             let (clusters, steps) = (&clusters, &steps);
             scope.spawn(move || {
-                let empty = World::new();
+                let worlds = [World::new(), kinds::with_providers(World::new())];
                 for number in (thread..CLUSTERS).step_by(usize::try_from(THREADS).unwrap()) {
-                    steps.fetch_add(look_at(number, &empty), Ordering::Relaxed);
+                    steps.fetch_add(look_at(number, &worlds), Ordering::Relaxed);
                     clusters.fetch_add(1, Ordering::Relaxed);
                 }
             });

@@ -152,17 +152,38 @@ pub fn happen_to_instance(world: &mut World, happening: &Happening, key: Instanc
     });
 }
 
-/// Faults end: everybody is there, there is room, tasks do as they are told.
-pub fn heal(world: &mut World) {
+/// Every agent is there, and every instance takes tasks.
+pub fn heal_instances(world: &mut World) {
     for key in instances(world) {
         world.apply(Command::InstanceConnected(key));
         happen_to_instance(world, &Happening::Activate(0), key);
     }
+}
+
+/// Faults end: everybody is there, there is room, tasks do as they are told.
+pub fn heal(world: &mut World) {
+    heal_instances(world);
     for zone in ["a", "b", "c"] {
         world.register_instance(&format!("room in {zone}"), zone, 8192, true);
     }
     for name in SERVICES {
         world.set_percents(name, 100, 200);
+    }
+}
+
+/// Every task that hasn't got to RUNNING fails to start.
+pub fn none_starts(world: &mut World) {
+    let rows: Vec<TaskRow> = world.state.tasks(world.cluster()).map(|row| (**row).clone()).collect();
+    let fails = |row: &&TaskRow| row.last_status < TaskStatus::Running && reachable(world, row);
+    let failed = |row: &TaskRow| Report {
+        task: row.key,
+        status: TaskStatus::Stopped,
+        health: HealthStatus::Unknown,
+        stop_code: Some(StopCode::TaskFailedToStart),
+    };
+    let reports: Vec<Report> = rows.iter().filter(fails).map(failed).collect();
+    if !reports.is_empty() {
+        world.report(&reports);
     }
 }
 

@@ -7,6 +7,7 @@ pub mod happening;
 pub mod kinds;
 pub mod laws;
 pub mod numbers;
+pub mod operations;
 pub mod script;
 
 use std::collections::BTreeSet;
