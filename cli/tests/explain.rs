@@ -89,6 +89,7 @@ fn every_wait_of_a_service_has_its_sentence() {
         wait("ROLLBACK", json!({"deployment": "ecs-svc/2"})),
         wait("REBALANCING", json!({"zones": [{"name": "a", "tasks": 3}, {"name": "b", "tasks": 1}]})),
         wait("UNEVEN", json!({"zones": [{"name": "a", "tasks": 3}, {"name": "b", "tasks": 1}]})),
+        wait("IMAGES", json!({})),
     ]);
     says(
         "explain_service",
@@ -125,6 +126,7 @@ fn every_wait_of_a_service_has_its_sentence() {
             - The rollback to deployment ecs-svc/2, which fails in 38 s if it isn't over.
             - 2 tasks that take the place of others in zones that have more, once healthy: 3 tasks in a, 1 task in b.
             - Zones aren't balanced, and can't be now: 3 tasks in a, 1 task in b. The last event about it says why; tried again in 38 s.
+            - 2 tasks until the deployment's first has found the digests of its images; that one is stopped if it isn't RUNNING in 38 s.
         "#]],
     );
     // A kind without a row above has no sentence that anybody has read.

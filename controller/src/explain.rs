@@ -196,6 +196,7 @@ impl Waits<'_> {
                 told.zones = zones_of(zones);
                 (WaitKind::Uneven, None)
             }
+            Wait::Images { tasks, until: _ } => (WaitKind::Images, Some(*tasks)),
             Wait::Stage { stage, until: _ } => {
                 told.stage = Some(stage.clone());
                 (WaitKind::Stage, None)

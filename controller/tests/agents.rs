@@ -23,7 +23,7 @@ async fn prepare(member: &Member) {
     member.ecs().create_cluster(cluster).await.unwrap();
     let container = ContainerDefinition {
         name: Some("app".to_owned()),
-        image: Some("nginx".to_owned()),
+        image: Some(format!("nginx@sha256:{:064x}", 1)),
         memory: Some(64),
         ..ContainerDefinition::default()
     };

@@ -55,6 +55,9 @@ fn arguments() -> Result<Arguments> {
     Ok(found)
 }
 
+/// By its digest, so that all tasks of a deployment may start at once.
+const IMAGE: &str = "image@sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
+
 /// A state, and the log's next index.
 #[derive(Clone)]
 struct World {
@@ -76,7 +79,7 @@ impl World {
         })))?;
         let container = ecs::ContainerDefinition {
             name: Some("main".to_owned()),
-            image: Some("image".to_owned()),
+            image: Some(IMAGE.to_owned()),
             cpu: Some(128),
             memory: Some(256),
             ..Default::default()

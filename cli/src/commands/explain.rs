@@ -214,6 +214,10 @@ fn wait_line(wait: &Wait, now: Option<&Timestamp>) -> String {
             "Zones aren't balanced, and can't be now: {}. The last event about it says why; tried again in {left}.",
             zones_line(&wait.zones)
         ),
+        WaitKind::Images => format!(
+            "{who} until the deployment's first has found the digests of its images; that one is stopped if it isn't \
+             RUNNING in {left}."
+        ),
         WaitKind::Stage => {
             format!("The stage {} of the deployment, which fails in {left} if it isn't over.", wait.stage())
         }

@@ -152,6 +152,13 @@ pub enum Wait {
         /// How many tasks each zone has, those included.
         zones: BTreeMap<Arc<str>, u32>,
     },
+    /// Tasks that start once the first of their deployment has told the digests of its images.
+    Images {
+        /// How many.
+        tasks: u32,
+        /// When the first is told to stop if it isn't RUNNING.
+        until: Millis,
+    },
     /// Zones have uneven numbers of tasks, and that can't be changed now. The last event about it says why.
     Uneven {
         /// How many tasks each zone has.
@@ -216,6 +223,7 @@ impl Wait {
             | Self::Hook { until, .. }
             | Self::Bake { until, .. }
             | Self::Uneven { until, .. }
+            | Self::Images { until, .. }
             | Self::Stage { until, .. }
             | Self::Rollback { until, .. } => Some(*until),
             Self::Protection { until, .. } => *until,
@@ -237,6 +245,7 @@ impl Wait {
             | Self::Bake { .. }
             | Self::Uneven { .. } => Cause::Time,
             Self::Starting { .. }
+            | Self::Images { .. }
             | Self::HealthCheck { .. }
             | Self::Grace { .. }
             | Self::Stopping { .. }

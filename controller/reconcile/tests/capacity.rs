@@ -20,8 +20,8 @@ use drydock_reconcile::capacity::scaling::LOW_POINTS;
 use drydock_state::command::InterruptTask;
 use drydock_state::row::{ScalingFigures, TaskRow};
 use drydock_state::{Command, InstanceKey, Outcome, ScalingKey, TaskKey};
-use support::World;
 use support::kinds::with_providers;
+use support::{PINNED_IMAGE, World};
 
 const BOTH: (Serves, &str) = (Serves::Both, "");
 const EC2: (Serves, &str) = (Serves::Ec2, "");
@@ -90,8 +90,11 @@ impl Capacity for World {
 
     /// `app` as Fargate takes it, 256 CPU units and 512 MiB.
     fn fargate_definition(&mut self, arm: bool) {
-        let container =
-            ecs::ContainerDefinition { name: Some("main".into()), image: Some("image".into()), ..Default::default() };
+        let container = ecs::ContainerDefinition {
+            name: Some("main".into()),
+            image: Some(PINNED_IMAGE.into()),
+            ..Default::default()
+        };
         let architecture = if arm { ecs::CpuArchitecture::Arm64 } else { ecs::CpuArchitecture::X8664 };
         self.apply(Command::RegisterTaskDefinition(Box::new(ecs::RegisterTaskDefinitionRequest {
             family: Some("app".into()),

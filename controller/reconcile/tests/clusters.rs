@@ -46,6 +46,10 @@ fn cluster(numbers: &mut Numbers, empty: &World) -> World {
         world.register_instance(&format!("i{at}"), zone, cpu, !numbers.once_in(5));
     }
     if numbers.once_in(3) {
+        world.image = "image:1";
+        world.image_digest = numbers.one_of(&["", "sha256:5f70bf18"]);
+    }
+    if numbers.once_in(3) {
         world.register_definition(true, 256, 512);
     }
     for name in SERVICES {

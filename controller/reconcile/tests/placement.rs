@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use drydock_proto::ecs;
 use drydock_state::{Command, Outcome};
 use expect_test::{Expect, expect};
-use support::World;
+use support::{PINNED_IMAGE, World};
 
 fn run(count: i32) -> ecs::RunTaskRequest {
     ecs::RunTaskRequest { task_definition: Some("app".to_owned()), count: Some(count), ..Default::default() }
@@ -150,7 +150,7 @@ fn a_full_fargate_is_a_failure_without_an_instance() {
         requires_compatibilities: vec![ecs::Compatibility::Fargate.into()],
         container_definitions: vec![ecs::ContainerDefinition {
             name: Some("main".to_owned()),
-            image: Some("image".to_owned()),
+            image: Some(PINNED_IMAGE.to_owned()),
             ..Default::default()
         }],
         ..Default::default()

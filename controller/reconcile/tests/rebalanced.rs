@@ -12,7 +12,7 @@ use expect_test::expect;
 use support::happening::all_do_as_told;
 use support::laws::check_laws;
 use support::script::check;
-use support::{World, percents};
+use support::{PINNED_IMAGE, World, percents};
 
 // rule: 2.3/deploys-not-rebalancing
 #[test]
@@ -205,7 +205,7 @@ fn an_update_keeps_it_and_may_not_take_away_what_it_needs() {
 fn uneven(hosts: &[(&str, Serves)], change: impl FnOnce(&mut ecs::CreateServiceRequest)) -> World {
     let mut world = World::new();
     let mut container =
-        ecs::ContainerDefinition { name: Some("main".into()), image: Some("image".into()), ..Default::default() };
+        ecs::ContainerDefinition { name: Some("main".into()), image: Some(PINNED_IMAGE.into()), ..Default::default() };
     container.cpu = Some(256);
     world.apply(Command::RegisterTaskDefinition(Box::new(ecs::RegisterTaskDefinitionRequest {
         family: Some("app".into()),

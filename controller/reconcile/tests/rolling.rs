@@ -22,6 +22,7 @@ fn parse(fixture: &str) -> (Shape, Vec<Slot<'_>>) {
         lower: lower_bound(desired, word("min", 100)),
         upper: upper_bound(desired, word("max", 200)),
         target_may_start: word("start", 1) == 1,
+        target_at_most: word("atmost", u32::MAX),
         target_replaces: word("replaces", 1) == 1,
         source_may_start: tasks.contains("source"),
     };
@@ -461,6 +462,7 @@ fn any_shape() -> impl Strategy<Value = Shape> {
             lower: lower_bound(desired, min),
             upper: upper_bound(desired, max),
             target_may_start: start,
+            target_at_most: u32::MAX,
             target_replaces: true,
             source_may_start: source,
         },

@@ -15,7 +15,7 @@ use drydock_state::row::InstanceRow;
 use drydock_state::{Command, InstanceSubjects, Outcome};
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
-use support::World;
+use support::{PINNED_IMAGE, World};
 
 /// `NAME@ZONE:CPU[:ATTRIBUTE=VALUE] …`; memory is twice the CPU.
 fn world_of(instances: &str) -> World {
@@ -220,7 +220,7 @@ fn constraints_of_the_task_definition() {
         placement_constraints: vec![constraint],
         container_definitions: vec![ecs::ContainerDefinition {
             name: Some("main".to_owned()),
-            image: Some("image".to_owned()),
+            image: Some(PINNED_IMAGE.to_owned()),
             memory: Some(128),
             ..Default::default()
         }],
@@ -379,7 +379,7 @@ fn fargate_has_neither_constraints_nor_strategies() {
         requires_compatibilities: vec![ecs::Compatibility::Fargate.into()],
         container_definitions: vec![ecs::ContainerDefinition {
             name: Some("main".to_owned()),
-            image: Some("image".to_owned()),
+            image: Some(PINNED_IMAGE.to_owned()),
             ..Default::default()
         }],
         ..Default::default()

@@ -35,4 +35,4 @@ pub use io::{
 };
 pub use network::elastic_network_interface;
 pub use report::{millis, timestamp};
-pub use spec::{ContainerSpec, Needs, TaskSpec, is_essential, start_timeout_ms, stop_timeout_ms};
+pub use spec::{ContainerSpec, Needs, TaskSpec, is_essential, repository, start_timeout_ms, stop_timeout_ms};

@@ -1,5 +1,6 @@
 //! What a task asks for once its overrides are in: the input of every runtime. Pure data.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -166,6 +167,25 @@ impl ContainerSpec {
     pub fn name(&self) -> &str {
         self.definition().name()
     }
+
+    /// The image to run: the definition's, by the digest that the controllers have pinned it to, where they have
+    /// (ecs-semantics §2.3, version consistency).
+    #[must_use]
+    pub fn image(&self) -> Cow<'_, str> {
+        let image = self.definition().image();
+        match self.task.assigned.image_digests.get(self.name()) {
+            Some(digest) => Cow::Owned(format!("{}@{digest}", repository(image))),
+            None => Cow::Borrowed(image),
+        }
+    }
+}
+
+/// An image's name without its tag or digest.
+#[must_use]
+pub fn repository(image: &str) -> &str {
+    let image = image.split_once('@').map_or(image, |(name, _)| name);
+    let from = image.rfind('/').map_or(0, |slash| slash + 1);
+    image[from..].find(':').map_or(image, |colon| &image[..from + colon])
 }
 
 /// Whether a container's end ends its task: omitted means yes (ecs-semantics §2.1).
@@ -283,6 +303,22 @@ mod tests {
         assert_eq!(spec.cpu_units(), Some(512));
         assert_eq!((spec.needs().cpu, spec.needs().memory_mib), (512, 1_536), "spelled as requests may spell them");
         assert_eq!(spec.definition.container_definitions[0], app(), "the definition stays as it was");
+    }
+
+    // rule: 2.3/version-consistency
+    #[test]
+    fn the_image_is_the_one_that_the_deployment_is_pinned_to() {
+        for (given, pinned) in [
+            ("web", "web@sha256:1"),
+            ("web:3", "web@sha256:1"),
+            ("r.example:5000/team/web", "r.example:5000/team/web@sha256:1"),
+            ("r.example:5000/team/web:3", "r.example:5000/team/web@sha256:1"),
+        ] {
+            let mut spec = spec(None, |definition| definition.container_definitions[0].image = Some(given.into()));
+            assert_eq!(Arc::new(spec.clone()).container(0).image(), given);
+            spec.assigned.image_digests = [("app".to_owned(), "sha256:1".to_owned())].into();
+            assert_eq!(Arc::new(spec).container(0).image(), pinned);
+        }
     }
 
     // rule: 2.1/memory-counted, 2.5/shared-namespace

@@ -83,6 +83,28 @@ fn what_a_row_does_follows_from_its_knobs() {
     }
 }
 
+// rule: 2.3/version-consistency
+#[test]
+fn a_pull_finds_what_the_tag_stands_for_or_what_is_pinned() {
+    let moved = format!("sha256:{:064x}", 7);
+    let pulled = |knobs: &[(&str, &str)], pinned: Option<&str>| {
+        let mut spec = TaskSpec::clone(&task("t", vec![container(knobs)]));
+        spec.assigned.image_digests.extend(pinned.map(|digest| ("app".to_owned(), digest.to_owned())));
+        let spec = Arc::new(spec);
+        let mut table = Simulated::default();
+        let Outcome::Pulled { image_digest } = table.end(&RuntimeOp::Pull(spec.container(0)), T).unwrap() else {
+            panic!("a pull gives a digest")
+        };
+        let seen = observed(table.end(&RuntimeOp::Create(spec.container(0)), T).unwrap());
+        assert_eq!(seen.image_digest, image_digest, "it runs what was pulled");
+        image_digest
+    };
+    let usual = pulled(&[], None);
+    assert!(usual.starts_with("sha256:") && usual.len() == 71, "{usual}");
+    assert_eq!(pulled(&[("digest", &moved)], None), moved);
+    assert_eq!(pulled(&[("digest", &moved)], Some(&usual)), usual, "the tag has moved since");
+}
+
 #[test]
 fn a_stop_waits_for_the_process_or_kills_it() {
     for (knobs, ends, expected) in [

@@ -137,6 +137,19 @@ pub(super) fn relieve(shape: Shape, seats: &Seats, slots: &[Slot<'_>], moves: &m
     }
 }
 
+/// Tasks of the target revision that stay.
+pub(super) fn targets(slots: &[Slot<'_>], moves: &Moves) -> u32 {
+    let goes = |at: usize| slots[at].stopping || moves.stop.iter().any(|(stopped, _)| *stopped == at);
+    let stay = (0..slots.len()).filter(|at| !is_old(&slots[*at]) && !goes(*at)).count();
+    u32::try_from(stay).unwrap_or(u32::MAX)
+}
+
+/// Lets tasks serve on that were to make room for the target revision: it has as many as may be there now.
+pub(super) fn spare(slots: &[Slot<'_>], moves: &mut Moves) {
+    let serves = |slot: &Slot<'_>| is_old(slot) && matches!(slot.stage, Stage::Warming | Stage::Healthy);
+    moves.stop.retain(|(at, why)| *why != Why::Scaling || !serves(&slots[*at]));
+}
+
 /// The tasks of an instance that shouldn't have one.
 fn leave(seat: &Seat, slots: &[Slot<'_>], moves: &mut Moves) {
     for at in seat.slots.iter().copied().filter(|at| !slots[*at].stopping) {
@@ -211,6 +224,7 @@ impl<'a, 'b> Ledger<'a, 'b> {
             let slot = &self.slots[at];
             let may = match slot.stage {
                 _ if !is_old(slot) => continue,
+                Stage::Warming | Stage::Healthy if self.targets() >= self.shape.target_at_most => continue,
                 Stage::Starting | Stage::Unhealthy => true,
                 Stage::Warming => self.healthy + self.warming_leavers > self.shape.lower,
                 Stage::Healthy => self.healthy > self.shape.lower,
@@ -224,6 +238,12 @@ impl<'a, 'b> Ledger<'a, 'b> {
                 moves.held += 1;
             }
         }
+    }
+
+    /// Tasks of the target revision that are there, and seats that are being left for one.
+    fn targets(&self) -> u32 {
+        let standing = self.standing.iter().filter(|at| !is_old(&self.slots[**at])).count();
+        u32::try_from(standing).unwrap_or(u32::MAX).saturating_add(self.stopping)
     }
 
     /// There is no room for a replacement first, so unhealthy tasks go one at a time.

@@ -16,6 +16,7 @@ mod early;
 mod failures;
 mod hooks;
 mod rebalancing;
+mod resolving;
 pub mod rolling;
 mod roster;
 mod scale_in;
@@ -40,6 +41,7 @@ use daemon::Seats;
 use deployment::{Facts, Rows};
 use failures::Failures;
 use rebalancing::Rebalancing;
+use resolving::Images;
 use rolling::{Generation, Moves, Shape};
 use roster::{Roster, earliest};
 use strategy::{Sides, Way};
@@ -75,6 +77,7 @@ struct Case<'a> {
     rows: Rows<'a>,
     roster: Roster<'a>,
     failures: Failures,
+    images: Images,
     shape: Shape,
     /// DAEMON only: its instances.
     seats: Option<Seats>,
@@ -98,8 +101,9 @@ fn active<'a>(desk: &mut Desk<'a>, service: &'a ServiceRow) -> bool {
     let completed = source.and_then(|number| desk.view.deployment(service.key.deployment(number)));
     let rows = Rows { current, primary, completed: completed.map(|row| &**row) };
     let failures = failures::count(desk.view, service, primary, rows.since(), desk.now);
-    let tripped = breaker::trips(primary, failures.breaker, service.desired_count);
-    let not_before = not_before(desk, service, primary, &failures);
+    let images = Images::of(desk.view, service, primary, &failures);
+    let tripped = breaker::trips(primary, failures.breaker, service.desired_count) || images.trips(primary);
+    let not_before = not_before(desk, service, primary, &failures).filter(|_| images != Images::Sought);
     let roster = Roster::of(desk, service);
     let seats = service.is_daemon().then(|| Seats::of(desk, service, &roster));
     let desired = seats.as_ref().map_or(service.desired_count, Seats::wanted);
@@ -108,7 +112,11 @@ fn active<'a>(desk: &mut Desk<'a>, service: &'a ServiceRow) -> bool {
         primary,
         roster,
         failures,
-        shape: shape(service, rows, not_before.is_none_or(|at| at <= desk.now) && !tripped, desired),
+        images,
+        shape: Shape {
+            target_at_most: images.at_most(),
+            ..shape(service, rows, not_before.is_none_or(|at| at <= desk.now) && !tripped, desired)
+        },
         seats,
         rows,
         not_before,
@@ -193,7 +201,12 @@ fn seat(desk: &mut Desk<'_>, case: &mut Case<'_>) -> (Moves, Vec<Change>) {
     let room = (desk.left() - CHANGES_BESIDE_TASKS).saturating_sub(moves.stop.len());
     case.whole &= wanted.len() <= room;
     let (mut starts, mut unplaced) = (Vec::new(), Vec::new());
+    let mut targets_left = case.shape.target_at_most.saturating_sub(daemon::targets(&case.roster.slots, &moves));
     for start in wanted.into_iter().take(room) {
+        let is_target = start.generation == Generation::Target;
+        if is_target && targets_left == 0 {
+            continue;
+        }
         let deployment = match (start.generation, case.service.completed_deployment) {
             (Generation::Source, Some(source)) => source,
             _ => case.service.primary_deployment,
@@ -204,11 +217,17 @@ fn seat(desk: &mut Desk<'_>, case: &mut Case<'_>) -> (Moves, Vec<Change>) {
         let ask = Ask::new(desk.view, &revision.definition, needs, Pool::Ec2, &case.service.group);
         let ask = ask.of_service(case.service);
         match desk.fleet(cluster).place_on(&ask, start.instance) {
-            Ok(()) => starts.push(create(case.service, deployment, revision, Some(start.instance), None)),
+            Ok(()) => {
+                targets_left -= u32::from(is_target);
+                starts.push(create(case.service, deployment, revision, Some(start.instance), None));
+            }
             Err(refusal) => {
                 unplaced.push(Unplaced::on(start.instance, refusal));
             }
         }
+    }
+    if targets_left == 0 {
+        daemon::spare(&case.roster.slots, &mut moves);
     }
     if starts.is_empty() && !unplaced.is_empty() {
         daemon::relieve(case.shape, seats, &case.roster.slots, &mut moves);
@@ -269,6 +288,7 @@ fn shape(service: &ServiceRow, rows: Rows<'_>, in_time: bool, desired: u32) -> S
         lower: rolling::lower_bound(desired, service.minimum_healthy_percent()),
         upper: rolling::upper_bound(desired, service.maximum_percent()),
         target_may_start: in_time && deployment::may_start(rows.primary),
+        target_at_most: u32::MAX,
         target_replaces: !rows.primary.halted,
         source_may_start: rows.completed.is_some(),
     }

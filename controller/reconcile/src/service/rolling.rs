@@ -79,6 +79,8 @@ pub struct Shape {
     pub upper: u32,
     /// Whether the target revision may start tasks now (false while a back-off holds it, or after it has failed).
     pub target_may_start: bool,
+    /// Target tasks that may be there at once: one, while it finds out for the others what its images are.
+    pub target_at_most: u32,
     /// Whether healthy tasks of the target revision take the place of others: not once the deployment was given up, and
     /// what it had come to is left as it is.
     pub target_replaces: bool,
@@ -144,7 +146,7 @@ pub fn decide(shape: Shape, slots: &[Slot<'_>]) -> Moves {
         moves.start_source = hold.min(room);
         room -= moves.start_source;
     }
-    let missing = shape.desired.saturating_sub(ledger.targets);
+    let missing = shape.desired.min(shape.target_at_most).saturating_sub(ledger.targets);
     if shape.target_may_start {
         moves.start_target = missing.min(room);
         moves.held = missing - moves.start_target;

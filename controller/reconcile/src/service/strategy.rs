@@ -188,8 +188,9 @@ pub(crate) fn moves(shape: Shape, slots: &[Slot<'_>], stage: LifecycleStage, sid
     let green = if green_is_up(stage) { shape.desired } else { 0 };
     let blue = if cleans_up || !sides.has_blue { 0 } else { shape.desired };
     let mut moves = Moves::default();
-    moves.start_target = hold(shape, slots, Generation::Target, green, shape.target_may_start, &mut moves);
-    moves.start_source = hold(shape, slots, Generation::Source, blue, shape.source_may_start, &mut moves);
+    moves.start_target = hold(shape, slots, Generation::Target, green, &mut moves);
+    let blue_shape = Shape { target_may_start: shape.source_may_start, target_at_most: u32::MAX, ..shape };
+    moves.start_source = hold(blue_shape, slots, Generation::Source, blue, &mut moves);
     if cleans_up || (sides.has_blue && sides.blue_ready) {
         let rest = slots.iter().enumerate().filter(|(_, slot)| slot.generation == Generation::Abandoned);
         for (at, slot) in rest.filter(|(_, slot)| !slot.stopping) {
@@ -205,7 +206,7 @@ pub(crate) fn moves(shape: Shape, slots: &[Slot<'_>], stage: LifecycleStage, sid
 
 /// Holds the tasks of one revision at a count, and returns how many of it start. What stops, and what is in the way, goes
 /// into `moves`.
-fn hold(shape: Shape, slots: &[Slot<'_>], of: Generation, desired: u32, may_start: bool, moves: &mut Moves) -> u32 {
+fn hold(shape: Shape, slots: &[Slot<'_>], of: Generation, desired: u32, moves: &mut Moves) -> u32 {
     let mine: Vec<usize> = (0..slots.len()).filter(|at| slots[*at].generation == of).collect();
     let as_target = |at: &usize| Slot { generation: Generation::Target, ..slots[*at].clone() };
     let side: Vec<Slot<'_>> = mine.iter().map(as_target).collect();
@@ -215,9 +216,9 @@ fn hold(shape: Shape, slots: &[Slot<'_>], of: Generation, desired: u32, may_star
         desired,
         lower: bound(shape.lower),
         upper: bound(shape.upper).max(desired),
-        target_may_start: may_start,
         target_replaces: true,
         source_may_start: false,
+        ..shape
     };
     let half = rolling::decide(shape, &side);
     moves.stop.extend(half.stop.iter().map(|(at, why)| (mine[*at], *why)));

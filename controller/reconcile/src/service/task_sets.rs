@@ -115,6 +115,7 @@ impl<'a> Look<'a> {
             lower: rolling::lower_bound(wanted, self.service.minimum_healthy_percent()),
             upper: rolling::upper_bound(wanted, self.service.maximum_percent()),
             target_may_start: not_before.is_none_or(|at| at <= desk.now),
+            target_at_most: u32::MAX,
             target_replaces: true,
             source_may_start: false,
         };

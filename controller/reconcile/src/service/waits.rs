@@ -4,7 +4,8 @@ use drydock_model::status::{DesiredStatus, HealthStatus, TaskStatus};
 use drydock_state::row::{RevisionRow, ServiceRow, TaskRow};
 use drydock_state::{InstanceKey, Millis};
 
-use super::rolling::{self, Moves, Shape, Slot, Stage};
+use super::resolving::Images;
+use super::rolling::{self, Generation, Moves, Shape, Slot, Stage};
 use super::roster::{Roster, earliest};
 use super::{Case, deployment_waits, wake_at};
 use crate::desk::Desk;
@@ -43,6 +44,7 @@ pub(super) fn explain(desk: &mut Desk<'_>, case: &mut Case<'_>, moves: &Moves, s
     if let Some(until) = case.not_before.filter(|at| *at > desk.now) {
         waits.push(Wait::BackOff { failures: case.failures.rounds, until });
     }
+    waits.extend(images(desk, case, started));
     waits.extend(case.rebalancing.wait.take());
     deployment_waits::of_deployment(case, &mut waits);
     of_tasks(desk, case.service, &case.roster, started, &mut waits);
@@ -55,6 +57,18 @@ pub(super) fn explain(desk: &mut Desk<'_>, case: &mut Case<'_>, moves: &Moves, s
         waits.push(Wait::Bounds { tasks: moves.held, lower, upper, deadlock: moves.deadlock });
     }
     put(desk, case.service, waits);
+}
+
+/// Tasks that start once the first of their deployment has told what its images are. `started` are in the plan.
+fn images(desk: &Desk<'_>, case: &Case<'_>, started: u32) -> Option<Wait> {
+    let is_target = |slot: &Slot<'_>| slot.generation == Generation::Target && !slot.stopping;
+    let there = case.roster.count(is_target).saturating_add(started);
+    let tasks = case.shape.desired.saturating_sub(there.max(1));
+    let seeks = case.images == Images::Sought && case.shape.target_may_start && tasks > 0;
+    let first = case.roster.slots.iter().zip(&case.roster.tasks).filter(|(slot, _)| is_target(slot));
+    let until = first.filter_map(|(_, task)| task.deadline).min();
+    let limit = desk.now.saturating_add(desk.view.settings().task_start_limit_ms);
+    seeks.then_some(Wait::Images { tasks, until: until.unwrap_or(limit) })
 }
 
 /// Puts what a service and its task sets wait for on the desk: `waits` has what each waits for by itself.

@@ -208,6 +208,10 @@ pub fn cluster(numbers: &mut Numbers, worlds: &[World; 2], services: u64) -> Wor
         host(&mut world, numbers, &format!("i{at}"), cpu);
     }
     if numbers.once_in(3) {
+        world.image = "image:1";
+        world.image_digest = numbers.one_of(&["", "sha256:5f70bf18"]);
+    }
+    if numbers.once_in(3) {
         world.register_definition(true, 256, 512);
     }
     for _ in 0..services {

@@ -30,12 +30,19 @@ const TERM: u64 = 1;
 /// Steps that a world may need to settle; more are a livelock.
 const STEPS_MAX: usize = 200;
 
+/// An image that names its digest, so that no deployment has to find it.
+pub const PINNED_IMAGE: &str = "image@sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
+
 #[derive(Clone)]
 pub struct World {
     pub state: State,
     pub now: Millis,
     pub dirty: BTreeSet<Key>,
     pub scope: Scope,
+    /// Image of the definitions that are registered.
+    pub image: &'static str,
+    /// What agents find out about it; "" where there is nothing to find.
+    pub image_digest: &'static str,
     index: u64,
     sequence: u64,
 }
@@ -53,8 +60,16 @@ impl World {
     /// Cluster `default`, task definition `app` with one revision of 256 CPU units and 512 MiB.
     pub fn new() -> Self {
         let scope = Scope { region: "us-east-1".to_owned(), account: "000000000000".to_owned() };
-        let mut world =
-            Self { state: State::default(), now: 1_000_000, dirty: BTreeSet::new(), scope, index: 0, sequence: 0 };
+        let mut world = Self {
+            state: State::default(),
+            now: 1_000_000,
+            dirty: BTreeSet::new(),
+            scope,
+            image: PINNED_IMAGE,
+            image_digest: "",
+            index: 0,
+            sequence: 0,
+        };
         world.apply(Command::NewEpoch);
         let name = Some("default".to_owned());
         world.apply(Command::CreateCluster(Box::new(ecs::CreateClusterRequest {
@@ -102,7 +117,7 @@ impl World {
         let check = ecs::HealthCheck { command: vec!["CMD".into(), "true".into()], ..Default::default() };
         let container = ecs::ContainerDefinition {
             name: Some("main".to_owned()),
-            image: Some("image".to_owned()),
+            image: Some(self.image.to_owned()),
             cpu: Some(cpu),
             memory: Some(memory),
             health_check: health_check.then_some(check),
@@ -285,7 +300,7 @@ impl World {
                     exit_code: None,
                     reason: String::new(),
                     runtime_id: String::new(),
-                    image_digest: String::new(),
+                    image_digest: self.image_digest.to_owned(),
                     health: report.health,
                     network_bindings: Vec::new(),
                     network_interfaces: Vec::new(),

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use drydock_model::status::{DesiredStatus, HealthStatus, StopCode, TaskStatus};
 use drydock_proto::ecs;
-use drydock_state::row::{DeploymentRow, TaskRow};
+use drydock_state::row::{DeploymentRow, ServiceRow, TaskRow};
 use drydock_state::{Command, InstanceKey, TaskKey, TaskSetKey};
 use expect_test::Expect;
 
@@ -22,6 +22,7 @@ use super::{Report, World};
 /// - `service desired=N [min=N] [max=N]` · `scale N` · `percents MIN MAX` · `deploy [checked] [cpu=N]` · `force` · `delete`
 /// - `all STATUS` / `TASK STATUS [HEALTH]`: what agents report; `fail TASK|all`: STOPPED before it ran
 /// - `daemon [min=N]`: a service of type DAEMON · `checked`: a revision with a health check, before there is a service
+/// - `tagged`: revisions from now on whose image isn't pinned · `found something|nothing`: its digest, reported from now on
 /// - `protect TASK MINUTES`: scale-in protection · `rebalancing on|off`: of zones
 /// - `wait SECONDS` · `run`: a standalone task
 /// - task sets: see [`task_sets`]
@@ -36,6 +37,7 @@ struct Script {
     refused: Option<String>,
     task_sets: Vec<(TaskSetKey, u64)>,
     task_sets_shown: BTreeMap<usize, String>,
+    pinned: String,
 }
 
 /// Plays a script and compares what it shows.
@@ -50,6 +52,7 @@ pub fn check(script: &str, expected: Expect) {
         refused: None,
         task_sets: Vec::new(),
         task_sets_shown: BTreeMap::new(),
+        pinned: String::new(),
     };
     let mut out = String::new();
     for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -103,6 +106,11 @@ impl Script {
                 let configuration = configuration(&words);
                 self.world.create_service_with("web", number("desired=", 1), configuration);
             }
+            ["tagged"] => {
+                self.world.image = "image:1";
+                self.world.register_definition(false, 256, 512);
+            }
+            ["found", digest] => self.world.image_digest = if *digest == "nothing" { "" } else { "sha256:5f70bf18" },
             ["checked"] => self.world.register_definition(true, 256, 512),
             ["daemon", ..] => self.world.create_daemon("web", number("min=", 0)),
             ["scale", count] => {
@@ -258,12 +266,24 @@ impl Script {
             let _ = writeln!(out, "    {}", rollout.trim_end());
             self.rollout = rollout;
         }
+        let pinned = self.pinned(&service);
+        if pinned != self.pinned {
+            let _ = writeln!(out, "    image {}", if pinned.is_empty() { "not found yet" } else { &pinned });
+            self.pinned = pinned;
+        }
         let events = self.world.events("web");
         for event in &events[self.said.min(events.len())..] {
             let _ = writeln!(out, "    “{}”", self.plain(event));
         }
         self.said = events.len();
         out
+    }
+
+    /// The image of the revision that the service goes to.
+    fn pinned(&self, service: &ServiceRow) -> String {
+        let revision = self.world.state.revision(service.target_key());
+        let digests = revision.map(|row| row.image_digests.values().cloned().collect::<Vec<_>>());
+        digests.filter(|digests| !digests.is_empty()).map_or_else(String::new, |digests| digests.join(" "))
     }
 
     /// Ids by the names that the script gives them.

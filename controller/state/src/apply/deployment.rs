@@ -90,6 +90,7 @@ impl Apply<'_> {
             definition: config.definition.key.clone(),
             launch: Arc::new(config.launch.clone()),
             document: Arc::new(config.revision.clone()),
+            image_digests: Arc::default(),
         });
     }
 

@@ -1,13 +1,15 @@
 //! ReportStatuses: what agents said of their tasks. A status only moves forward, and a late report changes nothing.
 
+use std::sync::Arc;
+
 use drydock_model::status::{ContainerStatus, DesiredStatus, HealthStatus, StopCode, TaskStatus};
 
 use super::lifecycle::Why;
 use super::{Answer, Apply};
 use crate::command::{ContainerReport, ReportTimes, TaskReport};
-use crate::key::Millis;
+use crate::key::{Key, Millis};
 use crate::outcome::{Halt, Outcome};
-use crate::row::{ContainerRow, TaskRow, TaskTimes};
+use crate::row::{ContainerRow, RevisionRow, TaskRow, TaskTimes, is_pinned};
 
 /// What ECS says of a task whose essential container has exited, with whatever code.
 const ESSENTIAL_EXITED: &str = "Essential container in task exited";
@@ -30,6 +32,7 @@ impl Apply<'_> {
         let mut row = old.clone();
         row.report_sequence = report.sequence;
         self.fold_containers(&mut row, &report.containers)?;
+        self.pin_images(&row, &report.containers);
         if !report.attachments.is_empty() && *row.attachments != *report.attachments {
             row.attachments = report.attachments.as_slice().into();
         }
@@ -66,6 +69,31 @@ impl Apply<'_> {
             self.put_changed_task(row)?;
         }
         Ok(())
+    }
+
+    /// Version consistency (ecs-semantics §2.3): the first digest that a task of a revision reports of a container's image
+    /// is what the revision's later tasks get. Task sets are deployed by somebody else, who names what they run.
+    fn pin_images(&mut self, row: &TaskRow, reports: &[ContainerReport]) {
+        let found = |name: &str| {
+            let report = reports.iter().find(|report| report.name == name)?;
+            (!report.image_digest.is_empty()).then(|| report.image_digest.clone())
+        };
+        let Some(owner) = row.service else { return };
+        let Some(revision) = self.state.revision(owner.service.revision(owner.revision)) else { return };
+        let Some(definition) = self.state.definition(&row.definition) else { return };
+        if self.state.service(owner.service).is_none_or(|service| service.is_external()) {
+            return;
+        }
+        let containers = definition.document.container_definitions.iter().filter(|container| is_pinned(container));
+        let open = containers.filter(|container| !revision.image_digests.contains_key(container.name()));
+        let new: Vec<(String, String)> =
+            open.filter_map(|container| Some((container.name().to_owned(), found(container.name())?))).collect();
+        if !new.is_empty() {
+            let image_digests = (*revision.image_digests).clone().into_iter().chain(new).collect();
+            let revision = RevisionRow { image_digests: Arc::new(image_digests), ..(**revision).clone() };
+            self.state.put_revision(revision);
+            self.mark(Key::Service(owner.service));
+        }
     }
 
     fn fold_containers(&self, row: &mut TaskRow, reports: &[ContainerReport]) -> Result<(), Halt> {

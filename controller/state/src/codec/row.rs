@@ -464,6 +464,7 @@ impl WireRow for RevisionRow {
             definition: Some(definition_key(&self.definition)),
             launch: Some(launch(&self.launch)),
             document: Some((*self.document).clone()),
+            image_digests: (*self.image_digests).clone(),
         }
     }
 }
@@ -477,6 +478,7 @@ impl FromWire for RevisionRow {
             definition: from_definition_key(need(row.definition, "task definition of a revision")?),
             launch: Arc::new(from_launch(need(row.launch, "launch of a revision")?)?),
             document: Arc::new(need(row.document, "document of a revision")?),
+            image_digests: Arc::new(row.image_digests),
         })
     }
 }

@@ -110,7 +110,14 @@ fn assigned(state: &State, arns: Arns<'_>, row: &TaskRow) -> agent::AssignedTask
         container_arns: container_arns.collect(),
         enable_execute_command: row.launch.enable_execute_command,
         created_at: Some(time::timestamp(row.times.created_at)),
+        image_digests: image_digests(state, row),
     }
+}
+
+/// What the images of a service's task must be: the digests that the deployment's first task found.
+fn image_digests(state: &State, row: &TaskRow) -> BTreeMap<String, String> {
+    let revision = row.service.and_then(|owner| state.revision(owner.service.revision(owner.revision)));
+    revision.map(|row| (*row.image_digests).clone()).unwrap_or_default()
 }
 
 #[cfg(test)]

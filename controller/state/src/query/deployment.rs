@@ -224,7 +224,7 @@ impl<'a> Query<'a> {
         let images = containers.map(|container| ecs::ContainerImage {
             container_name: container.name.clone(),
             image: container.image.clone(),
-            image_digest: None,
+            image_digest: row.image_digests.get(container.name()).cloned(),
         });
         let mut revision = (*row.document).clone();
         revision.service_revision_arn = Some(arns.revision(&service.name, row.id));

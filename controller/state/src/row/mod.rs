@@ -24,7 +24,7 @@ pub use instance::{InstanceInfo, InstanceRow};
 pub use service::{
     DeploymentRow, LifecycleStage, MAXIMUM_PERCENT_DEFAULT, MINIMUM_HEALTHY_PERCENT_DEFAULT, MonitorStatus,
     RevisionRow, RollbackRow, RolloutState, SERVICE_EVENTS_MAX, ServiceEventRow, ServiceEventsRow, ServiceProgress,
-    ServiceRow,
+    ServiceRow, is_pinned,
 };
 pub use system::{Counters, Settings, TokenResult, TokenRow};
 pub use tags::Tags;

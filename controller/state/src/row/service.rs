@@ -1,6 +1,6 @@
 //! Rows of services, their deployments, revisions and events (ecs-semantics §2.3).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use drydock_model::ids::deployment_id;
@@ -192,6 +192,24 @@ pub struct RevisionRow {
     /// Load balancers, registries, Service Connect, volumes, capacity provider strategy. What is rendered from the
     /// other fields (ARNs, task definition, launch type, network, time) is unset.
     pub document: Arc<ecs::ServiceRevision>,
+    /// Digest of each container's image as the first task found it: what the others get (version consistency).
+    pub image_digests: Arc<BTreeMap<String, String>>,
+}
+
+/// Whether the image of a container is resolved to a digest that all tasks of a deployment get (ecs-semantics §2.3): not
+/// where it names one, nor where `versionConsistency` is disabled.
+#[must_use]
+pub fn is_pinned(container: &ecs::ContainerDefinition) -> bool {
+    container.version_consistency() != ecs::VersionConsistency::Disabled && !container.image().contains('@')
+}
+
+impl RevisionRow {
+    /// Whether an image of its task definition is to be resolved and isn't yet.
+    #[must_use]
+    pub fn is_unresolved(&self, definition: &ecs::TaskDefinition) -> bool {
+        let mut pinned = definition.container_definitions.iter().filter(|container| is_pinned(container));
+        pinned.any(|container| !self.image_digests.contains_key(container.name()))
+    }
 }
 
 /// Most events that a service keeps; the oldest goes first (ecs-semantics §2.3).

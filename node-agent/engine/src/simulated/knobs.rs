@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `pull-ms` | its image takes so long | 20 |
 //! | `pull-error` | its image can't be pulled, with this text | – |
+//! | `digest` | what its tag stands for, `sha256:` and 64 hex digits, until the controllers pin another | follows from its name |
 //! | `create-error` | it can't be created | – |
 //! | `start-ms` | its start takes so long | 10 |
 //! | `start-error` | it can't be started | – |
@@ -45,6 +46,8 @@ pub struct StageRow {
 pub struct Knobs {
     pub(crate) pull_ms: Millis,
     pub(crate) pull_error: Option<String>,
+    #[serde(default)]
+    pub(crate) digest: Option<String>,
     pub(crate) create_error: Option<String>,
     pub(crate) start_ms: Millis,
     pub(crate) start_error: Option<String>,
@@ -63,6 +66,7 @@ impl Default for Knobs {
         Self {
             pull_ms: 20,
             pull_error: None,
+            digest: None,
             create_error: None,
             start_ms: 10,
             start_error: None,
@@ -137,6 +141,7 @@ impl Knobs {
         match knob {
             "pull-ms" => self.pull_ms = time()?,
             "pull-error" => self.pull_error = Some(value.to_owned()),
+            "digest" => self.digest = Some(value.to_owned()),
             "create-error" => self.create_error = Some(value.to_owned()),
             "start-ms" => self.start_ms = time()?,
             "start-error" => self.start_error = Some(value.to_owned()),

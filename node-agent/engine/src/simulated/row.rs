@@ -17,7 +17,7 @@ pub struct Row {
     pub task_arn: String,
     /// Its name in the task definition.
     pub container: String,
-    /// Its image.
+    /// Its image, by its digest where the controllers have pinned one.
     pub image: String,
     pub(crate) knobs: Knobs,
     /// Interval of its health check; `None` without one.
@@ -124,7 +124,7 @@ impl Row {
             started_at: self.started_at,
             finished_at: end.map(|(at, _)| at),
             network_bindings: self.bindings(),
-            image_digest: digest(&self.image),
+            image_digest: digest(&self.image, &self.knobs),
         }
     }
 
@@ -140,8 +140,11 @@ impl Row {
     }
 }
 
-/// A digest that looks like one and follows from the image's name.
-pub(crate) fn digest(image: &str) -> String {
+/// The digest that an image names, or that its knobs give, or one that looks like one and follows from its name.
+pub(crate) fn digest(image: &str, knobs: &Knobs) -> String {
+    if let Some((_, digest)) = image.split_once('@') {
+        return digest.to_owned();
+    }
     let [low, high] = ["a", "b"].map(|half| crate::network::hash(&[image, half]));
-    format!("sha256:{high:032x}{low:032x}")
+    knobs.digest.clone().unwrap_or_else(|| format!("sha256:{high:032x}{low:032x}"))
 }

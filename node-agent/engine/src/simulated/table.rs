@@ -97,7 +97,7 @@ impl Simulated {
             RuntimeOp::Pull(spec) => {
                 let knobs = self.knobs(spec)?;
                 refuse(knobs.pull_error.as_deref())?;
-                Ok(Outcome::Pulled { image_digest: digest(spec.definition().image()) })
+                Ok(Outcome::Pulled { image_digest: digest(&spec.image(), &knobs) })
             }
             RuntimeOp::Create(spec) => self.create(spec, now),
             RuntimeOp::Start { runtime_id } => self.start(runtime_id, now),
@@ -151,7 +151,7 @@ impl Simulated {
             runtime_id: runtime_id.clone(),
             task_arn: spec.task.task_arn().to_owned(),
             container: spec.name().to_owned(),
-            image: definition.image().to_owned(),
+            image: spec.image().into_owned(),
             knobs,
             health_interval_ms: interval.map(|seconds| u64::try_from(seconds).unwrap_or_default() * 1_000),
             ports: self.ports(spec)?,

@@ -69,7 +69,7 @@ pub(crate) fn body(
     }
     let bridge = mode == NetworkMode::Bridge;
     Ok(ContainerCreateBody {
-        image: definition.image.clone(),
+        image: Some(spec.image().into_owned()),
         cmd: list(&definition.command),
         entrypoint: list(&definition.entry_point),
         env: Some(definition.environment.iter().map(|one| format!("{}={}", one.name(), one.value())).collect()),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bollard::Docker;
 use bollard::query_parameters::CreateImageOptionsBuilder;
-use drydock_engine::{ContainerSpec, FailureKind, RuntimeError};
+use drydock_engine::{ContainerSpec, FailureKind, RuntimeError, repository};
 use drydock_proto::ecs::{CpuArchitecture, OsFamily};
 use futures_util::StreamExt as _;
 
@@ -15,14 +15,14 @@ use crate::config::PullBehavior;
 /// A pull that says nothing for so long is broken off (`ECS_IMAGE_PULL_INACTIVITY_TIMEOUT`).
 const PULL_INACTIVITY: Duration = Duration::from_secs(60);
 
-/// Gets a container's image; returns its digest.
+/// Gets a container's image; returns its digest, "" where no registry has given it one.
 pub(crate) async fn get(runtime: &DockerRuntime, spec: &ContainerSpec) -> Result<String, RuntimeError> {
     let definition = spec.definition();
     if definition.repository_credentials.is_some() {
         let what = "unable to pull secrets or registry auth: there's no secret store behind this instance";
         return Err(initialization(what));
     }
-    let image = definition.image();
+    let image = &*spec.image();
     let local = digest(&runtime.docker, image).await?;
     let known = runtime.pulled.lock().unwrap_or_else(PoisonError::into_inner).contains(image);
     match (runtime.settings.image_pull_behavior, local) {
@@ -41,14 +41,11 @@ pub(crate) async fn get(runtime: &DockerRuntime, spec: &ContainerSpec) -> Result
     digest(&runtime.docker, image).await?.ok_or_else(missing)
 }
 
-/// The digest of a local image: the registry's where it has one, else Docker's own id. `None` without the image.
+/// The digest by which a local image can be pulled from its registry; "" where it came from none, so that another
+/// instance could not find it by any. `None` without the image.
 async fn digest(docker: &Docker, image: &str) -> Result<Option<String>, RuntimeError> {
     match docker.inspect_image(image).await {
-        Ok(seen) => {
-            let remote = seen.repo_digests.unwrap_or_default();
-            let remote = remote.iter().find_map(|one| Some(one.split_once('@')?.1.to_owned()));
-            Ok(Some(remote.or(seen.id).unwrap_or_default()))
-        }
+        Ok(seen) => Ok(Some(digest_in(image, &seen.repo_digests.unwrap_or_default()))),
         Err(cause) => match error(&cause) {
             RuntimeError { kind: FailureKind::NotFound, .. } => Ok(None),
             other => Err(other),
@@ -56,8 +53,21 @@ async fn digest(docker: &Docker, image: &str) -> Result<Option<String>, RuntimeE
     }
 }
 
+/// Of an image's `name@digest`s, the digest of this name.
+fn digest_in(image: &str, repo_digests: &[String]) -> String {
+    let ours = familiar(repository(image));
+    let mut named = repo_digests.iter().filter_map(|one| one.split_once('@'));
+    named.find(|(name, _)| familiar(name) == ours).map(|(_, digest)| digest.to_owned()).unwrap_or_default()
+}
+
+/// A name without what Docker adds to those of its own registry.
+fn familiar(name: &str) -> &str {
+    let name = name.strip_prefix("docker.io/").unwrap_or(name);
+    name.strip_prefix("library/").unwrap_or(name)
+}
+
 async fn pull(runtime: &DockerRuntime, spec: &ContainerSpec) -> Result<(), RuntimeError> {
-    let image = spec.definition().image();
+    let image = &*spec.image();
     let mut options = CreateImageOptionsBuilder::default().from_image(image);
     if !has_tag(image) {
         options = options.tag("latest");
@@ -138,7 +148,7 @@ pub async fn import(docker: &Docker, repo: &str, tag: &str, tarball: Vec<u8>) ->
 
 #[cfg(test)]
 mod tests {
-    use super::{FailureKind, RuntimeError, classify, has_tag};
+    use super::{FailureKind, RuntimeError, classify, digest_in, has_tag};
 
     #[test]
     fn references_without_a_tag_mean_latest() {
@@ -151,6 +161,22 @@ mod tests {
         ] {
             assert_eq!(has_tag(image), expected, "{image}");
         }
+    }
+
+    // rule: 2.3/version-consistency
+    #[test]
+    fn the_digest_is_that_of_the_repository_that_the_image_names() {
+        let known = ["r.example:5000/team/web@sha256:1", "nginx@sha256:2"].map(str::to_owned);
+        for (image, expected) in [
+            ("r.example:5000/team/web", "sha256:1"),
+            ("r.example:5000/team/web:3", "sha256:1"),
+            ("nginx:1", "sha256:2"),
+            ("docker.io/library/nginx", "sha256:2"),
+            ("other/nginx:1", ""),
+        ] {
+            assert_eq!(digest_in(image, &known), expected, "{image}");
+        }
+        assert_eq!(digest_in("nginx", &[]), "", "one that was imported has no digest that a registry knows");
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod account_settings;
 mod catalog;
 mod costs;
 mod events;
+mod images;
 mod services;
 mod tags;
 mod task_sets;

@@ -261,6 +261,7 @@ fn service_deployments_and_revisions_by_arn() {
               "containerImages": [
                 {
                   "containerName": "main",
+                  "imageDigest": "sha256:1",
                   "image": "nginx"
                 },
                 {

@@ -213,6 +213,9 @@ fn what_an_agent_is_told() {
                     nanos: 0,
                 },
             ),
+            image_digests: {
+                "main": "sha256:1",
+            },
         }"#]]
     .assert_eq(&text);
     let digest = agent::manifest_digest(&world.state, instance);
