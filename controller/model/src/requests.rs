@@ -18,7 +18,7 @@ pub mod task_definitions;
 pub mod task_sets;
 pub mod tasks;
 
-use drydock_proto::ecs::{LaunchType, NetworkConfiguration};
+use drydock_proto::ecs::{AssignPublicIp, LaunchType, NetworkConfiguration};
 
 use crate::error::{EcsError, ExceptionName};
 use crate::names;
@@ -84,6 +84,18 @@ fn check_network(network: Option<&NetworkConfiguration>) -> Result<(), EcsError>
     };
     listed("subnets", &vpc.subnets, 1, SUBNETS_MAX)?;
     listed("securityGroups", &vpc.security_groups, 0, SECURITY_GROUPS_MAX)
+}
+
+/// A network configuration with ECS's default: a task has no public address unless one is asked for (ecs-semantics §2.5).
+#[must_use]
+pub fn settled_network(given: Option<&NetworkConfiguration>) -> Option<NetworkConfiguration> {
+    let mut network = given.cloned()?;
+    if let Some(vpc) = network.awsvpc_configuration.as_mut()
+        && vpc.assign_public_ip() == AssignPublicIp::Unspecified
+    {
+        vpc.set_assign_public_ip(AssignPublicIp::Disabled);
+    }
+    Some(network)
 }
 
 /// Checks what needs the task definition: its network mode against the network configuration, and its compatibilities

@@ -1,5 +1,5 @@
 //! How a task's network of its own is shown: the ElasticNetworkInterface attachment of DescribeTasks (ecs-semantics
-//! §2.5). Ids derive from the task's ARN, so that a restarted agent shows the same.
+//! §2.5). The controllers give it its id; others derive from the task's ARN, so that a restarted agent shows the same.
 
 use drydock_proto::ecs::{Attachment, KeyValuePair, NetworkInterface};
 
@@ -9,7 +9,8 @@ use crate::spec::TaskSpec;
 /// The attachment of a task that has this address.
 #[must_use]
 pub fn elastic_network_interface(task: &TaskSpec, ipv4_address: &str, mac_address: &str) -> ProvidedNetwork {
-    let id = attachment_id(task.task_arn());
+    let told = task.assigned.attachments.first().and_then(|attachment| attachment.id.clone());
+    let id = told.unwrap_or_else(|| attachment_id(task.task_arn()));
     let awsvpc = task.assigned.network_configuration.as_ref().and_then(|all| all.awsvpc_configuration.as_ref());
     let subnet = awsvpc.and_then(|awsvpc| awsvpc.subnets.first()).cloned().unwrap_or_default();
     let interface = format!("eni-{:017x}", hash(&[task.task_arn(), "eni"]) & 0xF_FFFF_FFFF_FFFF_FFFF);

@@ -2,11 +2,11 @@
 
 use drydock_model::status::{HealthStatus, StopCode, TaskStatus};
 use drydock_proto::agent::Report;
-use drydock_proto::ecs::HealthStatus as WireHealth;
+use drydock_proto::ecs::{Attachment, HealthStatus as WireHealth};
 use prost_types::Timestamp;
 
 use crate::limits::{self, Millis};
-use crate::task::{StopCause, Task, Times};
+use crate::task::{Network, StopCause, Task, Times};
 
 /// The last report of a task and how far it got.
 #[derive(Debug, Clone, Default)]
@@ -73,7 +73,6 @@ pub(crate) fn fold(task: &Task) -> Report {
         .zip(&task.spec.containers)
         .map(|(container, definition)| container.report(definition))
         .collect();
-    let attached = !task.provided.attachment.id().is_empty();
     for container in &mut containers {
         container.network_interfaces.clone_from(&task.provided.interfaces);
     }
@@ -89,7 +88,7 @@ pub(crate) fn fold(task: &Task) -> Report {
         stopping_at: stamp(task.times.stopping_at),
         execution_stopped_at: stamp(task.times.execution_stopped_at),
         stopped_at: stamp(task.times.stopped_at),
-        attachments: attached.then(|| task.provided.attachment.clone()).into_iter().collect(),
+        attachments: attachment(task).into_iter().collect(),
         ..Default::default()
     };
     if let Some(cause) = &task.cause {
@@ -97,6 +96,23 @@ pub(crate) fn fold(task: &Task) -> Report {
         report.stopped_reason.clone_from(&cause.reason);
     }
     report
+}
+
+/// Its network interface, where it has one, and how far that is (ecs-semantics §2.5).
+fn attachment(task: &Task) -> Option<Attachment> {
+    let mut attachment = task.provided.attachment.clone();
+    if attachment.id().is_empty() {
+        return None;
+    }
+    let status = match task.network {
+        Network::Releasing { .. } => "DETACHING",
+        Network::Released => "DELETED",
+        _ if !task.provided.interfaces.is_empty() => "ATTACHED",
+        Network::NotNeeded | Network::Wanted { since: None, .. } => return Some(attachment),
+        Network::Wanted { .. } | Network::Providing { .. } | Network::Up => "ATTACHING",
+    };
+    attachment.status = Some(status.to_owned());
+    Some(attachment)
 }
 
 /// Why it stopped, as a report says it.

@@ -142,6 +142,7 @@ impl Task {
         } else {
             Network::NotNeeded
         };
+        let interface = spec.assigned.attachments.first().filter(|_| spec.has_interface()).cloned();
         let status = if spec.has_interface() { TaskStatus::Provisioning } else { TaskStatus::Pending };
         Self {
             containers: spec.containers.iter().map(|_| Container::new()).collect(),
@@ -150,7 +151,7 @@ impl Task {
             desired,
             status,
             network,
-            provided: ProvidedNetwork::default(),
+            provided: ProvidedNetwork { attachment: interface.unwrap_or_default(), interfaces: Vec::new() },
             granted: false,
             arrived: 0,
             arrived_at: now,

@@ -4,9 +4,8 @@
 
 mod world;
 
-use drydock_engine::{FailureKind, RuntimeError, RuntimeOp};
 use expect_test::{Expect, expect};
-use world::{Mischief, START, World, arn};
+use world::{START, World};
 
 /// Runs one task for a while, stopping it by order of the controllers where asked, and shows the trace.
 fn check(containers: &str, stop_at: Option<u64>, until: u64, expected: Expect) {
@@ -394,38 +393,6 @@ fn containers_are_removed_in_the_end() {
     );
 }
 
-/// Everything takes its time, so that no status is folded into the next.
-struct Slow;
-
-impl Mischief for Slow {
-    fn delay_ms(&mut self) -> u64 {
-        200
-    }
-}
-
-/// The statuses of a task from its first report to its last.
-fn statuses(containers: &str) -> Vec<String> {
-    let mut world = World::with(Slow);
-    world.run_until(1_000);
-    world.assign("t", containers);
-    world.run_until(5_000);
-    world.desire_stop("t");
-    world.run_until(10_000);
-    let mut seen: Vec<String> = world.reports[&arn("t")].iter().map(|report| report.last_status.clone()).collect();
-    seen.dedup();
-    seen
-}
-
-// rule: 2.1/state-provisioning, 2.1/state-deprovisioning, 2.1/skip-provisioning, 2.1/state-activating
-#[test]
-fn only_a_task_with_an_interface_of_its_own_is_provisioned() {
-    let awsvpc = ["PROVISIONING", "ACTIVATING", "RUNNING", "STOPPING", "DEPROVISIONING", "STOPPED"];
-    assert_eq!(statuses("network=awsvpc app"), awsvpc);
-    for others in ["app", "network=host app", "network=none app", "pid=task app"] {
-        assert_eq!(statuses(others), ["ACTIVATING", "RUNNING", "STOPPING", "STOPPED"], "{others}");
-    }
-}
-
 // rule: 2.1/state-pending
 #[test]
 fn a_task_waits_for_its_share_of_the_host_in_pending() {
@@ -564,25 +531,4 @@ fn a_start_that_hangs_ends_the_task() {
     assert_eq!(world.last_report("t").last_status, "STOPPED");
     let reason = "ContainerRuntimeTimeoutError: Could not transition to running; timed out after waiting 3m0s";
     assert_eq!(world.last_report("t").stopped_reason, reason);
-}
-
-struct NoNetwork;
-
-impl Mischief for NoNetwork {
-    fn fails(&mut self, op: &RuntimeOp) -> Option<RuntimeError> {
-        let message = "no address is left".to_owned();
-        matches!(op, RuntimeOp::ProvideNetwork(_)).then_some(RuntimeError { kind: FailureKind::Failed, message })
-    }
-}
-
-// rule: 2.1/reason-resource-initialization, 2.1/stop-code-failed-to-start
-#[test]
-fn a_network_that_cannot_be_had_ends_the_task() {
-    let mut world = World::with(NoNetwork);
-    world.assign("t", "network=awsvpc app");
-    world.run_until(1_000);
-    let report = world.last_report("t");
-    let reason = "ResourceInitializationError: unable to set up the task's network: no address is left";
-    assert_eq!((report.last_status.as_str(), report.stopped_reason.as_str()), ("STOPPED", reason));
-    assert!(report.pull_started_at.is_none(), "nothing is pulled before the network is there");
 }

@@ -10,7 +10,7 @@ use super::Apply;
 use crate::event::EventKind;
 use crate::key::{ClusterId, InstanceKey, Key, Millis};
 use crate::outcome::Halt;
-use crate::row::{ContainerRow, DefinitionRow, InstanceRow, TaskLaunch, TaskOwner, TaskRow, TaskTimes};
+use crate::row::{AttachmentRow, ContainerRow, DefinitionRow, InstanceRow, TaskLaunch, TaskOwner, TaskRow, TaskTimes};
 
 /// What a new task is made from.
 pub(super) struct NewTask {
@@ -78,8 +78,10 @@ impl Apply<'_> {
     /// Makes a task: bound to an instance that was found to have room, or waiting for one.
     pub(super) fn create_task(&mut self, new: NewTask) -> Result<Arc<TaskRow>, Halt> {
         let now = self.now;
+        let key = self.new_task_key(new.cluster);
+        let attachments = self.network_interface(&new).into_iter().collect();
         let row = TaskRow {
-            key: self.new_task_key(new.cluster),
+            key,
             version: 0,
             definition: new.definition.key.clone(),
             launch: new.launch,
@@ -99,7 +101,7 @@ impl Apply<'_> {
             report_sequence: 0,
             times: TaskTimes { created_at: now, status_since: now, ..TaskTimes::default() },
             containers: Arc::default(),
-            attachments: Arc::default(),
+            attachments,
             tags: new.tags,
             deadline: Some(now.saturating_add(self.state.settings().task_provision_limit_ms)),
             protected_until: None,
@@ -108,6 +110,17 @@ impl Apply<'_> {
             Some(instance) => self.bind(row, instance),
             None => self.put_changed_task(row),
         }
+    }
+
+    /// The network interface of a task in awsvpc mode (ecs-semantics §2.5).
+    fn network_interface(&mut self, new: &NewTask) -> Option<AttachmentRow> {
+        if new.definition.document.network_mode() != ecs::NetworkMode::Awsvpc {
+            return None;
+        }
+        let network = new.launch.network_configuration.as_ref();
+        let awsvpc = network.and_then(|network| network.awsvpc_configuration.as_ref());
+        let subnet = awsvpc.and_then(|awsvpc| awsvpc.subnets.first());
+        Some(AttachmentRow::precreated(&self.ids.uuid(), subnet.map(String::as_str)))
     }
 
     /// Puts a task on an instance that was found to have room for it.
@@ -182,6 +195,9 @@ impl Apply<'_> {
         if row.containers.iter().any(|container| container.last_status != ContainerStatus::Stopped) {
             let stopped = |row: &ContainerRow| ContainerRow { last_status: ContainerStatus::Stopped, ..row.clone() };
             row.containers = row.containers.iter().map(stopped).collect();
+        }
+        if row.attachments.iter().any(|attachment| attachment.is_there()) {
+            row.attachments = row.attachments.iter().map(AttachmentRow::deleted).collect();
         }
         let instance = self.release(&row)?;
         let row = self.put_changed_task(row)?;

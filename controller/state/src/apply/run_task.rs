@@ -6,8 +6,8 @@ use std::sync::Arc;
 use drydock_model::arn::{Resource, short_name};
 use drydock_model::capacity::items;
 use drydock_model::error::{EcsError, ExceptionName};
-use drydock_model::requests::check_network_mode;
 use drydock_model::requests::tasks as requests;
+use drydock_model::requests::{check_network_mode, settled_network};
 use drydock_model::resources::{Available, Needs, needs};
 use drydock_model::status::{InstanceStatus, StopCode};
 use drydock_model::{fargate, placement, refusals, tags};
@@ -139,7 +139,7 @@ impl Apply<'_> {
             platform_version: platform.map(|platform| platform.version().into()),
             needs,
             overrides: request.overrides.clone(),
-            network_configuration: request.network_configuration.clone(),
+            network_configuration: settled_network(request.network_configuration.as_ref()),
             enable_execute_command: request.enable_execute_command(),
             enable_ecs_managed_tags: request.enable_ecs_managed_tags(),
             placement_constraints: request.placement_constraints.clone(),
@@ -220,7 +220,7 @@ impl Apply<'_> {
             enable_ecs_managed_tags: request.enable_ecs_managed_tags,
             enable_execute_command: request.enable_execute_command,
             group: request.group.clone(),
-            network_configuration: request.network_configuration.clone(),
+            network_configuration: settled_network(request.network_configuration.as_ref()),
             overrides: request.overrides.clone(),
             propagate_tags: request.propagate_tags,
             started_by: request.started_by.clone(),

@@ -7,7 +7,7 @@ use drydock_model::deployment::strategy;
 use drydock_model::error::EcsError;
 use drydock_model::requests::deployment_configuration::{Deployed, check_whole};
 use drydock_model::requests::services::{MAXIMUM_PERCENT, MINIMUM_HEALTHY_PERCENT, check_percents};
-use drydock_model::requests::{check_network_mode, daemon};
+use drydock_model::requests::{check_network_mode, daemon, settled_network};
 use drydock_model::resources::needs;
 use drydock_model::{fargate, placement, rebalancing, refusals};
 use drydock_proto::ecs;
@@ -119,7 +119,7 @@ impl Config {
             role_arn: request.role.clone(),
             placement_constraints: request.placement_constraints.clone(),
             placement_strategy: request.placement_strategy.clone(),
-            network_configuration: request.network_configuration.clone(),
+            network_configuration: settled_network(request.network_configuration.as_ref()),
             health_check_grace_period_seconds: request.health_check_grace_period_seconds,
             scheduling_strategy: Some(scheduling as i32),
             deployment_controller: Some(ecs::DeploymentController {
@@ -200,7 +200,7 @@ impl Config {
             launch_type: (!strategy).then_some(launch_type as i32),
             capacity_provider_strategy: request.capacity_provider_strategy.clone(),
             platform_version: request.platform_version.clone().or_else(|| fargate.then(|| "LATEST".to_owned())),
-            network_configuration: request.network_configuration.clone(),
+            network_configuration: settled_network(request.network_configuration.as_ref()),
             load_balancers: request.load_balancers.clone(),
             service_registries: request.service_registries.clone(),
             ..(*service.document).clone()
@@ -304,7 +304,7 @@ pub(super) fn merge_update(document: &mut ecs::Service, request: &ecs::UpdateSer
         document.availability_zone_rebalancing = request.availability_zone_rebalancing;
     }
     if request.network_configuration.is_some() {
-        document.network_configuration.clone_from(&request.network_configuration);
+        document.network_configuration = settled_network(request.network_configuration.as_ref());
     }
     if let Some(constraints) = &request.placement_constraints {
         document.placement_constraints.clone_from(&constraints.items);

@@ -111,6 +111,7 @@ fn assigned(state: &State, arns: Arns<'_>, row: &TaskRow) -> agent::AssignedTask
         enable_execute_command: row.launch.enable_execute_command,
         created_at: Some(time::timestamp(row.times.created_at)),
         image_digests: image_digests(state, row),
+        attachments: row.attachments.iter().map(task::attachment).collect(),
     }
 }
 

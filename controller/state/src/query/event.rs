@@ -6,6 +6,7 @@ use drydock_proto::ecs;
 use super::{Arns, capacity_provider, instance, task, time};
 use crate::event::{Event, EventKind};
 use crate::key::{InstanceKey, Millis};
+use crate::row::AttachmentRow;
 
 /// Milliseconds of a second: EventBridge's `time` has no parts of it.
 const SECOND: Millis = 1_000;
@@ -80,7 +81,7 @@ fn detail(event: &Event, arns: Arns<'_>) -> (String, Detail) {
 /// What of a Task is in its event: not its health nor its tags, and its interface goes by a shorter name.
 fn task_change(mut task: ecs::Task, at: Millis) -> control::TaskStateChange {
     for attachment in &mut task.attachments {
-        if attachment.r#type.as_deref() == Some("ElasticNetworkInterface") {
+        if attachment.r#type.as_deref() == Some(AttachmentRow::NETWORK_INTERFACE) {
             attachment.r#type = Some("eni".to_owned());
         }
     }

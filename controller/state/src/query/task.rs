@@ -312,7 +312,7 @@ fn fill(container: &mut ecs::Container, row: &ContainerRow) {
     container.network_interfaces = interfaces.collect();
 }
 
-fn attachment(row: &crate::row::AttachmentRow) -> ecs::Attachment {
+pub(super) fn attachment(row: &crate::row::AttachmentRow) -> ecs::Attachment {
     let details = row
         .details
         .iter()

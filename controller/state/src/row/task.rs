@@ -181,6 +181,35 @@ pub struct AttachmentRow {
     pub details: Box<[(Box<str>, Box<str>)]>,
 }
 
+impl AttachmentRow {
+    /// `type` of a network interface in the API; events spell it `eni`.
+    pub const NETWORK_INTERFACE: &str = "ElasticNetworkInterface";
+
+    /// The network interface that a task will get: nobody has taken it up yet.
+    #[must_use]
+    pub fn precreated(id: &str, subnet: Option<&str>) -> Self {
+        let details = subnet.map(|subnet| ("subnetId".into(), subnet.into()));
+        Self {
+            id: id.into(),
+            kind: Self::NETWORK_INTERFACE.into(),
+            status: "PRECREATED".into(),
+            details: details.into_iter().collect(),
+        }
+    }
+
+    /// Whether it hasn't come to an end.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        !matches!(&*self.status, "DELETED" | "FAILED")
+    }
+
+    /// The same, taken away with its task.
+    #[must_use]
+    pub fn deleted(&self) -> Self {
+        Self { status: "DELETED".into(), ..self.clone() }
+    }
+}
+
 impl TaskRow {
     /// The instance it is bound to.
     #[must_use]

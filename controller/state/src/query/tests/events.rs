@@ -11,8 +11,9 @@ use serde_json::Value;
 use super::{World, json, show};
 use crate::command::{ContainerReport, ReportTimes, RunTask, TaskReport};
 use crate::event::{Event, EventKind, Level, SERVICE_ACTIONS};
+use crate::key::InstanceKey;
 use crate::plan::{Change, EmitServiceAction, Plan, PutServiceEvent, SetDeployment};
-use crate::query::{EventFilter, event};
+use crate::query::{EventFilter, agent, event};
 use crate::row::{AttachmentRow, InterfaceRow, RolloutState};
 use crate::{Command, Outcome};
 
@@ -123,6 +124,37 @@ fn a_task_that_runs_on_fargate_and_then_stops() {
     let stopped = keys(&value(&world.events[0])["detail"]);
     let more: Vec<&String> = stopped.difference(&running).collect();
     assert_eq!(more, ["executionStoppedAt", "stopCode", "stoppedAt", "stoppedReason", "stoppingAt"]);
+}
+
+// rule: 2.5/eni-a-task, 2.5/eni-in-events
+#[test]
+fn a_network_interface_is_there_from_the_task_s_creation_to_its_end() {
+    let mut world = World::new();
+    let mut report = fargate(&mut world);
+    let shown = |world: &World| {
+        let of_event = value(&world.events[0])["detail"]["attachments"][0].take();
+        let request = json(&format!(r#"{{"tasks":["{}"]}}"#, report.task));
+        let described = world.query().describe_tasks(&request).unwrap().tasks[0].attachments[0].clone();
+        assert_eq!(described.r#type(), "ElasticNetworkInterface");
+        assert_eq!(
+            (of_event["id"].as_str(), of_event["status"].as_str()),
+            (Some(described.id()), Some(described.status()))
+        );
+        let details: Vec<&str> = described.details.iter().map(|detail| detail.value()).collect();
+        format!("{} {} {details:?}", of_event["type"].as_str().unwrap(), described.status())
+    };
+    assert_eq!(shown(&world), r#"eni PRECREATED ["subnet-x"]"#);
+    let instance = InstanceKey { cluster: report.task.cluster, id: report.instance };
+    let told = agent::manifest(&world.state, instance).unwrap().tasks[0].attachments.clone();
+    assert_eq!((told.len(), told[0].status()), (1, "PRECREATED"));
+    report.attachments[0].id = told[0].id().into();
+    world.apply(Command::ReportStatuses(vec![report.clone()]));
+    assert_eq!(shown(&world), r#"eni ATTACHED ["subnet-x", "10.0.0.139"]"#);
+    // It ends although its agent says nothing of the interface.
+    let stopped =
+        TaskReport { sequence: 2, last_status: TaskStatus::Stopped, attachments: Vec::new(), ..report.clone() };
+    world.apply(Command::ReportStatuses(vec![stopped]));
+    assert_eq!(shown(&world), r#"eni DELETED ["subnet-x", "10.0.0.139"]"#);
 }
 
 // rule: 2.6/task-event

@@ -283,3 +283,31 @@ fn service_deployments_and_revisions_by_arn() {
     "#]]
     .assert_eq(&format!("{}\n{}\n", show(&deployments), show(&revisions)));
 }
+
+// rule: 2.5/assign-public-ip
+#[test]
+fn no_task_has_a_public_address_unless_it_is_asked_for() {
+    let mut world = World::new();
+    let definition =
+        r#"{"family":"vpc","networkMode":"awsvpc","containerDefinitions":[{"name":"m","image":"i","memory":6}]}"#;
+    world.apply(Command::RegisterTaskDefinition(Box::new(json(definition))));
+    let mut shown = |name: &str, vpc: &str| {
+        let network = format!(r#"{{"awsvpcConfiguration":{{"subnets":["s"]{vpc}}}}}"#);
+        let service = format!(
+            r#"{{"serviceName":"{name}","taskDefinition":"vpc","desiredCount":0,"networkConfiguration":{network}}}"#
+        );
+        world.apply(Command::CreateService(Box::new(json(&service))));
+        let request = json(&format!(r#"{{"services":["{name}"]}}"#));
+        let service = world.query().describe_services(&request).unwrap().services.remove(0);
+        let networks = [&service.network_configuration, &service.deployments[0].network_configuration];
+        networks.map(|network| network.as_ref().unwrap().awsvpc_configuration.as_ref().unwrap().assign_public_ip())
+    };
+    use drydock_proto::ecs::AssignPublicIp::{Disabled, Enabled};
+    assert_eq!(shown("a", ""), [Disabled, Disabled]);
+    assert_eq!(shown("b", r#","assignPublicIp":"ENABLED""#), [Enabled, Enabled]);
+    // The default said aloud is no change.
+    let update = r#"{"service":"a","networkConfiguration":{"awsvpcConfiguration":{"subnets":["s"],"assignPublicIp":"DISABLED"}}}"#;
+    world.apply(Command::UpdateService(json(update)));
+    let service = world.query().describe_services(&json(r#"{"services":["a"]}"#)).unwrap().services.remove(0);
+    assert_eq!(service.deployments.len(), 1);
+}

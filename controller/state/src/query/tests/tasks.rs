@@ -216,6 +216,7 @@ fn what_an_agent_is_told() {
             image_digests: {
                 "main": "sha256:1",
             },
+            attachments: [],
         }"#]]
     .assert_eq(&text);
     let digest = agent::manifest_digest(&world.state, instance);
