@@ -1,13 +1,12 @@
 //! `service explain` and `task explain` through real processes: why a task isn't placed, what a deployment waits for and
 //! until when, who ended a task. Any controller says the same.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use drydock_tests::cluster::{Cluster, Options};
-use drydock_tests::ecs_client::{Ecs, SETTLE_MAX};
-use drydock_tests::wait;
+use drydock_tests::ecs_client::Ecs;
 use serde_json::{Value, json};
 
-use crate::web;
+use crate::{says, web};
 
 /// Nothing that this suite runs counts as healthy before somebody has looked: seconds that no test waits for.
 const LONG_MS: u64 = 600_000;
@@ -19,19 +18,6 @@ fn of(family: &str, cpu: u32, knobs: &Value) -> Value {
             { "name": "main", "image": "image", "cpu": cpu, "memory": 64, "dockerLabels": knobs }
         ]
     })
-}
-
-/// Waits until what a command says holds all of `parts`.
-async fn says(cluster: &Cluster, arguments: &[&str], parts: &[&str]) -> Result<String> {
-    let what = arguments.join(" ");
-    let said = wait::until(&what, SETTLE_MAX, async || {
-        let ran = cluster.command(arguments)?;
-        let all = format!("{}{}", ran.stdout, ran.stderr);
-        let missing = parts.iter().find(|part| !all.contains(**part));
-        ensure!(missing.is_none(), "no {missing:?} in:\n{all}");
-        Ok(all)
-    });
-    Ok(said.await?.0)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 //! sockets, and ends them. One cluster runs at a time (`drydock_tests::stage`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "tests")]
 
+mod breaker;
 mod catch_up;
 mod containers;
 mod definitions;
@@ -10,6 +11,7 @@ mod documents;
 mod durability;
 mod explain;
 mod files;
+mod instances;
 mod lifecycle;
 mod membership;
 mod requests;
@@ -18,7 +20,11 @@ mod zones;
 
 use std::collections::BTreeSet;
 
+use anyhow::{Result, ensure};
 use drydock_proto::ecs;
+use drydock_tests::cluster::Cluster;
+use drydock_tests::ecs_client::SETTLE_MAX;
+use drydock_tests::wait;
 use serde_json::{Value, json};
 
 /// A task definition of one container that runs until it is stopped.
@@ -27,6 +33,19 @@ fn web(family: &str, image: &str) -> Value {
         "family": family,
         "containerDefinitions": [{ "name": "web", "image": image, "cpu": 64, "memory": 64, "essential": true }]
     })
+}
+
+/// Waits until what a command says holds all of `parts`.
+async fn says(cluster: &Cluster, arguments: &[&str], parts: &[&str]) -> Result<String> {
+    let what = arguments.join(" ");
+    let said = wait::until(&what, SETTLE_MAX, async || {
+        let ran = cluster.command(arguments)?;
+        let all = format!("{}{}", ran.stdout, ran.stderr);
+        let missing = parts.iter().find(|part| !all.contains(**part));
+        ensure!(missing.is_none(), "no {missing:?} in:\n{all}");
+        Ok(all)
+    });
+    Ok(said.await?.0)
 }
 
 /// Task, container and start of each: what must not change while nobody asks for it.

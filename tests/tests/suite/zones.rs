@@ -8,7 +8,7 @@ use drydock_tests::cluster::{Cluster, Options};
 use drydock_tests::ecs_client::{Ecs, SETTLE_MAX};
 use drydock_tests::wait;
 
-use crate::web;
+use crate::{says, web};
 
 const SERVICE: &str = "web";
 const DESIRED: usize = 6;
@@ -37,19 +37,6 @@ async fn come_to(ecs: &Ecs, expected: &str) -> Result<()> {
     })
     .await?;
     Ok(())
-}
-
-/// Waits until `service events` shows these texts, and gives all that it shows.
-async fn says(cluster: &Cluster, texts: &[&str]) -> Result<String> {
-    let shown = wait::until("service events says so", SETTLE_MAX, async || {
-        let ran = cluster.command(&["service", "events", SERVICE])?;
-        ensure!(ran.code == 0, "{}", ran.stderr);
-        for text in texts {
-            ensure!(ran.stdout.contains(text), "no {text:?} in\n{}", ran.stdout);
-        }
-        Ok(ran.stdout)
-    });
-    Ok(shown.await?.0)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,6 +74,7 @@ async fn a_zone_that_comes_back_gets_its_share_of_the_tasks() -> Result<()> {
     assert_eq!(fewest, DESIRED, "never fewer than desired were RUNNING");
     says(
         &cluster,
+        &["service", "events", SERVICE],
         &[
             "is not AZ balanced with 3 tasks in us-east-1a, 3 in us-east-1b, and 0 in us-east-1c. AZ Rebalancing in progress.",
             "has started 2 tasks in us-east-1c to AZ Rebalance: (task ",
