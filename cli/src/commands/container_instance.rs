@@ -9,7 +9,7 @@ use drydock_proto::ecs::{
 use super::{Context, ids, pages};
 use crate::client::Kind;
 use crate::failure::Failure;
-use crate::output::words::{age, now, number, short_id, text};
+use crate::output::words::{age, name_of, now, number, short_id, text};
 use crate::output::{Format, Table};
 
 /// Verbs of the noun.
@@ -24,6 +24,9 @@ pub enum Verb {
         /// Only those that this expression of the cluster query language matches.
         #[arg(long, value_name = "EXPRESSION")]
         filter: Option<String>,
+        /// Prints whole ids only, one a line.
+        #[arg(short, long)]
+        quiet: bool,
     },
     /// Describes container instances.
     Describe {
@@ -87,7 +90,7 @@ impl From<Status> for ContainerInstanceStatus {
 /// Those of the call, or an answer with failures.
 pub async fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     match verb {
-        Verb::List { status, filter } => list(context, status.map(Into::into), filter).await,
+        Verb::List { status, filter, quiet } => list(context, status.map(Into::into), filter, quiet).await,
         Verb::Describe { instances } => {
             let instances = ids::instances(context, &instances).await?;
             let (container_instances, failures) =
@@ -119,8 +122,12 @@ async fn list(
     context: &Context,
     status: Option<ContainerInstanceStatus>,
     filter: Option<String>,
+    quiet: bool,
 ) -> Result<(), Failure> {
     let arns = pages::instance_arns(&context.client, &context.cluster, status, filter).await?;
+    if quiet {
+        return crate::output::print(&arns.iter().map(|arn| format!("{}\n", name_of(arn))).collect::<String>());
+    }
     let instances = match context.screen.format {
         Format::Table => pages::instances(&context.client, &context.cluster, &arns).await?.0,
         _ => Vec::new(),
