@@ -5,6 +5,7 @@ mod support;
 
 use std::collections::BTreeMap;
 
+use drydock_model::status::TaskStatus;
 use drydock_proto::ecs;
 use drydock_state::{Command, Outcome};
 use expect_test::{Expect, expect};
@@ -227,4 +228,30 @@ fn a_missing_attribute_is_named() {
     let outcome = world.run_task(run(1)).unwrap();
     expect!["1 ATTRIBUTE (missing com.amazonaws.ecs.capability.docker-remote-api.1.24, ecs.capability.container-health-check)"]
         .assert_eq(&show(&world, &outcome));
+}
+
+// rule: 2.4/spread-old-revisions
+#[test]
+fn tasks_of_the_old_revision_count_for_the_spread() {
+    // Which zone is left free, and where a task goes among equals, follows from the log's place: many are tried.
+    for entries in 0..20 {
+        let mut world = world_of("1@a:4096 2@b:4096 3@c:4096");
+        for _ in 0..entries {
+            world.apply(Command::NewEpoch);
+        }
+        world.create_service("web", 2, 100, 150);
+        world.settle(|_, _, _| {});
+        let zones = |world: &World| -> Vec<String> {
+            world.live("web").iter().map(|task| task.availability_zone.clone().unwrap().to_string()).collect()
+        };
+        let old = zones(&world);
+        let running: Vec<_> = world.live("web").iter().map(|task| task.key).collect();
+        running.into_iter().for_each(|task| world.report_one(task, TaskStatus::Running));
+        world.run_for(40_000);
+        world.update_service("web", |request| request.force_new_deployment = Some(true));
+        world.settle(|_, _, _| {});
+        let all = zones(&world);
+        let distinct: std::collections::BTreeSet<&String> = all.iter().collect();
+        assert_eq!((old.len(), all.len(), distinct.len()), (2, 3, 3), "{old:?}, then {all:?}");
+    }
 }

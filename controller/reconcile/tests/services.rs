@@ -485,3 +485,104 @@ fn a_deployment_that_never_gets_there_fails_in_the_end() {
         "#]],
     );
 }
+
+// rule: 2.3/throttle-reset
+#[test]
+fn a_new_task_definition_ends_the_throttle() {
+    check(
+        "
+        instance 1@a
+        service desired=1
+        wait 1
+        fail a
+        wait 5
+        fail b
+        explain
+        deploy
+        ",
+        expect![[r#"
+            instance 1@a
+            service desired=1
+                a d1 @1 PENDING
+                ACTIVE d1 IN_PROGRESS SCALE_UP
+                “has started 1 tasks: (task a).”
+            wait 1
+            fail a
+                a d1 @1 STOPPED→STOPPED TaskFailedToStart
+                ACTIVE d1 IN_PROGRESS SCALE_UP failed=1
+            wait 5
+                b d1 @1 PENDING
+                “has started 1 tasks: (task b).”
+            fail b
+                b d1 @1 STOPPED→STOPPED TaskFailedToStart
+                ACTIVE d1 IN_PROGRESS SCALE_UP failed=2
+            explain
+                BackOff { failures: 2, in 10 s } by Time
+                Stage { stage: "SCALE_UP", in 86394 s } by Others
+            deploy
+                c d2 @1 PENDING
+                ACTIVE d2 IN_PROGRESS SCALE_UP
+                “has started 1 tasks: (task c).”
+        "#]],
+    );
+}
+
+// rule: 2.3/grace-period
+#[test]
+fn failing_health_checks_count_once_the_grace_period_is_over() {
+    check(
+        "
+        instance 1@a
+        checked
+        service desired=1
+        grace 60
+        a RUNNING UNHEALTHY
+        wait 59
+        explain
+        wait 1
+        ",
+        expect![[r#"
+            instance 1@a
+            checked
+            service desired=1
+                a d1 @1 PENDING
+                ACTIVE d1 IN_PROGRESS SCALE_UP
+                “has started 1 tasks: (task a).”
+            grace 60
+            a RUNNING UNHEALTHY
+                a d1 @1 RUNNING
+            wait 59
+            explain
+                Stage { stage: "SCALE_UP", in 86341 s } by Others
+                Grace { tasks: 1, in 1 s } by Agent
+            wait 1
+                b d1 @1 PENDING
+                “has started 1 tasks: (task b).”
+        "#]],
+    );
+}
+
+// rule: 2.3/grace-period
+#[test]
+fn without_a_grace_period_failing_health_checks_count_at_once() {
+    check(
+        "
+        instance 1@a
+        checked
+        service desired=1
+        a RUNNING UNHEALTHY
+        ",
+        expect![[r#"
+            instance 1@a
+            checked
+            service desired=1
+                a d1 @1 PENDING
+                ACTIVE d1 IN_PROGRESS SCALE_UP
+                “has started 1 tasks: (task a).”
+            a RUNNING UNHEALTHY
+                a d1 @1 RUNNING
+                b d1 @1 PENDING
+                “has started 1 tasks: (task b).”
+        "#]],
+    );
+}

@@ -311,10 +311,10 @@ fn a_rollback_goes_to_a_completed_deployment_once() {
             plan deployment web rollout=FAILED status=ROLLBACK_IN_PROGRESS rollback=2
                 applied 1
             events
-                deployment web #2 INFO SERVICE_DEPLOYMENT_IN_PROGRESS
-                action web INFO SERVICE_DEPLOYMENT_IN_PROGRESS
                 deployment web #4 ERROR SERVICE_DEPLOYMENT_FAILED
                 action web ERROR SERVICE_DEPLOYMENT_FAILED
+                deployment web #2 INFO SERVICE_DEPLOYMENT_IN_PROGRESS
+                action web INFO SERVICE_DEPLOYMENT_IN_PROGRESS
             show
                 cluster pending=0 running=0 services=1 instances=0
                 service web ACTIVE desired=1 pending=0 running=0 generation=2

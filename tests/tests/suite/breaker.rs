@@ -26,6 +26,7 @@ async fn an_image_that_cannot_be_pulled_is_rolled_back() -> Result<()> {
     let before = identities(&ecs.tasks_of(SERVICE).await?);
     assert_eq!(before.len(), 3);
 
+    let first = ecs.service(SERVICE).await?.deployments[0].id().to_owned();
     let mut broken = web(SERVICE, "nginx:nosuch");
     broken["containerDefinitions"][0]["dockerLabels"] = json!({"drydock.sim/pull-error": "manifest unknown"});
     ecs.register(&broken).await?;
@@ -34,14 +35,23 @@ async fn an_image_that_cannot_be_pulled_is_rolled_back() -> Result<()> {
     assert_eq!(ran.code, FAILED, "{said}");
     assert!(said.contains("ROLLBACK_SUCCESSFUL"), "{said}");
 
-    ecs.stable(SERVICE).await?;
+    let stable = ecs.stable(SERVICE).await?;
+    assert_eq!(stable.deployments[0].id(), first);
     assert_eq!(identities(&ecs.tasks_of(SERVICE).await?), before, "what served was touched");
+    // Newest first: the one that was rolled back, then the one that serves.
+    let list = says(&cluster, &["service-deployment", "list", SERVICE], &["ROLLBACK_SUCCESSFUL"]).await?;
+    let lines: Vec<Vec<&str>> = list.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
+    let statuses: Vec<&str> = lines.iter().map(|words| words[1]).collect();
+    assert_eq!(statuses, ["ROLLBACK_SUCCESSFUL", "SUCCESSFUL"], "{list}");
+    let rolled_back = lines[0][0].to_owned();
+    let failed = rolled_back.replace("web/", "ecs-svc/");
+    assert_eq!(lines[1][0].replace("web/", "ecs-svc/"), first);
     let texts = [
-        "(deployment ecs-svc/",
-        ") deployment failed: tasks failed to start.",
-        ") rolling back to deployment ecs-svc/",
+        format!("(service web) (deployment {failed}) deployment failed: tasks failed to start."),
+        format!("(service web) rolling back to deployment {first}."),
+        format!("(service web) (deployment {first}) deployment completed."),
     ];
-    says(&cluster, &["service", "events", SERVICE], &texts).await?;
+    says(&cluster, &["service", "events", SERVICE], &texts.each_ref().map(String::as_str)).await?;
     says(&cluster, &["service", "explain", SERVICE], &["of web:1: COMPLETED", "It is in steady state"]).await?;
 
     // One task after the other was to find the image: three tries.
@@ -50,20 +60,17 @@ async fn an_image_that_cannot_be_pulled_is_rolled_back() -> Result<()> {
         ensure!(failed.iter().all(|task| task.last_status() == "STOPPED"), "{failed:?}");
         Ok(failed)
     });
-    let failed = failed.await?.0;
-    assert_eq!(failed.len(), 3, "{failed:?}");
-    for task in &failed {
+    let tasks = failed.await?.0;
+    assert_eq!(tasks.len(), 3, "{tasks:?}");
+    for task in &tasks {
         assert_eq!(task.stop_code(), ecs::TaskStopCode::TaskFailedToStart);
         assert!(task.stopped_reason().starts_with("CannotPullContainerError: "), "{}", task.stopped_reason());
         assert!(task.task_definition_arn().ends_with("web:2"), "{task:?}");
     }
     let parts = ["TaskFailedToStart", "CannotPullContainerError", "manifest unknown"];
-    says(&cluster, &["task", "explain", failed[0].task_arn()], &parts).await?;
+    says(&cluster, &["task", "explain", tasks[0].task_arn()], &parts).await?;
 
-    let list = says(&cluster, &["service-deployment", "list", SERVICE], &["ROLLBACK_SUCCESSFUL", "SUCCESSFUL"]).await?;
-    let rolled_back = list.lines().find(|line| line.contains("ROLLBACK_SUCCESSFUL")).unwrap_or_default();
-    let id = rolled_back.split_whitespace().next().unwrap_or_default();
-    let parts = ["ROLLBACK_SUCCESSFUL", "TRIGGERED", "3"];
-    says(&cluster, &["service-deployment", "describe", id], &parts).await?;
+    let parts = ["ROLLBACK_SUCCESSFUL at CLEAN_UP", "circuit breaker: 3 of 3 failures, TRIGGERED", "rollback since "];
+    says(&cluster, &["service-deployment", "describe", &rolled_back], &parts).await?;
     cluster.finish().await
 }

@@ -107,6 +107,7 @@ async fn all_there_is(ecs: &mut EcsClient<Channel>) -> Result<String> {
     Ok(format!("{:?} {:?}", clusters.cluster_arns, definitions.task_definition_arns))
 }
 
+// rule: 2.6/failure-reply
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_request_is_refused_by_its_name_and_changes_nothing() -> Result<()> {
     let mut cluster = Cluster::start(Options { controllers: 3, instances: 1, ..Options::default() }).await?;
@@ -128,6 +129,14 @@ async fn a_bad_request_is_refused_by_its_name_and_changes_nothing() -> Result<()
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
         assert_eq!(all_there_is(&mut ecs).await?, before);
     }
+    // What finds no place is no bad request: the answer says so.
+    let mut ecs = Api::new(&cluster.controllers[leader].api_address)?.ecs;
+    let large = ContainerDefinition { memory: Some(1_000_000), ..container("a", "a") };
+    ecs.register_task_definition(definition("large", vec![large])).await?;
+    let run = RunTaskRequest { task_definition: some("large"), ..Default::default() };
+    let answer = ecs.run_task(run).await?.into_inner();
+    let reasons: Vec<&str> = answer.failures.iter().map(|failure| failure.reason()).collect();
+    assert_eq!((answer.tasks.len(), reasons), (0, vec!["RESOURCE:MEMORY"]));
     cluster.finish().await
 }
 

@@ -211,3 +211,52 @@ fn check_protection(provider: &AutoScalingGroupProvider) -> Result<(), EcsError>
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // rule: 2.4/capacity-reserved-names
+    #[test]
+    fn names_of_fargate_and_of_aws_are_reserved() {
+        let group = AutoScalingGroupProvider { auto_scaling_group_arn: Some("group".to_owned()), ..Default::default() };
+        let create = |name: &str| {
+            let (name, auto_scaling_group_provider) = (Some(name.to_owned()), Some(group.clone()));
+            let request = CreateCapacityProviderRequest { name, auto_scaling_group_provider, ..Default::default() };
+            create_capacity_provider(&request).map(str::to_owned).map_err(|error| error.to_string())
+        };
+        assert_eq!(create("mine"), Ok("mine".to_owned()));
+        for name in ["FARGATE", "FARGATE_SPOT", "fargate-2", "aws-mine", "ECS"] {
+            let refused = create(name).err().unwrap_or_default();
+            assert!(
+                refused.starts_with("ClientException: The specified capacity provider name is invalid."),
+                "{refused}"
+            );
+        }
+        for name in ["FARGATE", "FARGATE_SPOT"] {
+            let capacity_provider = Some(name.to_owned());
+            let delete = DeleteCapacityProviderRequest { capacity_provider, ..Default::default() };
+            let auto_scaling_group_provider = Some(AutoScalingGroupProviderUpdate::default());
+            let name = Some(name.to_owned());
+            let update = UpdateCapacityProviderRequest { name, auto_scaling_group_provider, ..Default::default() };
+            assert!(delete_capacity_provider(&delete).is_err_and(|error| error.message.contains("is reserved")));
+            assert!(update_capacity_provider(&update).is_err_and(|error| error.message.contains("is reserved")));
+        }
+    }
+
+    // rule: 2.7/capacity-providers
+    #[test]
+    fn a_cluster_has_at_most_20() {
+        let put = |count: usize| {
+            let capacity_providers = (0..count).map(|at| format!("p{at}")).collect();
+            let cluster = Some("c".to_owned());
+            put_cluster_capacity_providers(&PutClusterCapacityProvidersRequest {
+                cluster,
+                capacity_providers,
+                ..Default::default()
+            })
+        };
+        assert_eq!(put(20), Ok(()));
+        assert!(put(21).is_err_and(|error| error.to_string().starts_with("InvalidParameterException: ")));
+    }
+}

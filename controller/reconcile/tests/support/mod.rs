@@ -21,6 +21,7 @@ use drydock_model::status::{ContainerStatus, HealthStatus, StopCode, TaskStatus}
 use drydock_proto::ecs;
 use drydock_reconcile::{Step, command_for, step};
 use drydock_state::command::{ContainerReport, RegisterInstance, ReportTimes, RunTask, SCHEMA, TaskReport};
+use drydock_state::event::Event;
 use drydock_state::row::{ServiceRow, TaskRow};
 use drydock_state::{Change, ClusterId, Command, Envelope, InstanceKey, Key, Millis, Outcome, State, TaskKey};
 
@@ -43,6 +44,9 @@ pub struct World {
     pub image: &'static str,
     /// What agents find out about it; "" where there is nothing to find.
     pub image_digest: &'static str,
+    /// Events are kept in `emitted`.
+    pub watches: bool,
+    pub emitted: Vec<Event>,
     index: u64,
     sequence: u64,
 }
@@ -67,6 +71,8 @@ impl World {
             scope,
             image: PINNED_IMAGE,
             image_digest: "",
+            watches: false,
+            emitted: Vec::new(),
             index: 0,
             sequence: 0,
         };
@@ -104,6 +110,7 @@ impl World {
         };
         let applied = self.state.apply(self.index, TERM, &envelope).unwrap();
         self.dirty.extend(applied.dirty);
+        self.emitted.extend(applied.events.into_iter().filter(|_| self.watches));
         applied.outcome
     }
 

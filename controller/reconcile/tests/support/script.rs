@@ -23,7 +23,7 @@ use super::{Report, World};
 /// - `all STATUS` / `TASK STATUS [HEALTH]`: what agents report; `fail TASK|all`: STOPPED before it ran
 /// - `daemon [min=N]`: a service of type DAEMON · `checked`: a revision with a health check, before there is a service
 /// - `tagged`: revisions from now on whose image isn't pinned · `found something|nothing`: its digest, reported from now on
-/// - `protect TASK MINUTES`: scale-in protection · `rebalancing on|off`: of zones
+/// - `protect TASK MINUTES`: scale-in protection · `rebalancing on|off`: of zones · `grace SECONDS`
 /// - `wait SECONDS` · `run`: a standalone task
 /// - task sets: see [`task_sets`]
 /// - `explain`: what the service waits for · `explain TASK`
@@ -119,6 +119,10 @@ impl Script {
             }
             ["percents", min, max] => {
                 self.world.set_percents("web", min.parse().unwrap(), max.parse().unwrap());
+            }
+            ["grace", seconds] => {
+                let seconds = seconds.parse().unwrap();
+                self.world.update_service("web", |request| request.health_check_grace_period_seconds = Some(seconds));
             }
             ["rebalancing", state] => {
                 use ecs::AvailabilityZoneRebalancing::{Disabled, Enabled};

@@ -36,13 +36,13 @@ impl Apply<'_> {
         let row = self.state.put_deployment(row);
         self.mark(Key::Deployment(row.key));
         self.mark(Key::Service(service.key));
-        let mut service = self.set_service_of(&service, &row, &old)?;
-        if let Some(target) = target {
-            let by_breaker = row.breaker == MonitorStatus::Triggered;
-            service = self.roll_back(&service, target, by_breaker)?;
-        }
+        let service = self.set_service_of(&service, &row, &old)?;
         if row.rollout_state != old.rollout_state {
             self.emit_deployment(&service, &row)?;
+        }
+        if let Some(target) = target {
+            let by_breaker = row.breaker == MonitorStatus::Triggered;
+            self.roll_back(&service, target, by_breaker)?;
         }
         Ok(())
     }
@@ -150,7 +150,7 @@ impl Apply<'_> {
         service: &Arc<ServiceRow>,
         mut target: DeploymentRow,
         by_breaker: bool,
-    ) -> Result<Arc<ServiceRow>, Halt> {
+    ) -> Result<(), Halt> {
         target.rollout_state = RolloutState::InProgress;
         target.rollout_state_reason = rolling_back(&target.started_by, by_breaker);
         target.failed_tasks = 0;
@@ -173,7 +173,6 @@ impl Apply<'_> {
         row.version += 1;
         let row = self.state.put_service(row);
         self.mark(Key::Deployment(target.key));
-        self.emit_deployment(&row, &target)?;
-        Ok(row)
+        self.emit_deployment(&row, &target)
     }
 }

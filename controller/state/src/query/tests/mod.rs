@@ -6,10 +6,12 @@ mod catalog;
 mod costs;
 mod events;
 mod images;
+mod instances;
 mod services;
 mod tags;
 mod task_sets;
 mod tasks;
+mod updates;
 
 use drydock_model::arn::Scope;
 use drydock_model::capacity::Serves;
