@@ -256,9 +256,16 @@ fn instances_and_controllers() {
         ]],
         &["ci", "list", "--status", "DRAINING", "--filter", "attribute:x == y"],
     );
-    e(expect![[r#"remove_controller {"controller":"c"}"#]], &["controller", "remove", "c"]);
     e(
-        expect![[r#"add_controller {"apiAddress":"h:1","id":7,"name":"d","peerAddress":"h:2"}"#]],
+        expect![[r#"
+        remove_controller {"controller":"c"}
+        status (strong) {}"#]],
+        &["controller", "remove", "c"],
+    );
+    e(
+        expect![[r#"
+            add_controller {"apiAddress":"h:1","id":7,"name":"d","peerAddress":"h:2"}
+            status (strong) {}"#]],
         &["controller", "add", "d", "--id", "7", "--api-address", "h:1", "--peer-address", "h:2"],
     );
     e(

@@ -7,11 +7,13 @@ use drydock_proto::control::{
     TransferLeadershipRequest,
 };
 
+use serde::Serialize;
+
 use super::Context;
 use crate::client::Kind;
 use crate::failure::Failure;
-use crate::output::Table;
 use crate::output::words::spelling;
+use crate::output::{Format, Table};
 
 /// Verbs of the noun.
 #[derive(Debug, Subcommand)]
@@ -60,13 +62,13 @@ pub async fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             let request = AddControllerRequest { id, name, api_address, peer_address };
             let call = async |mut control: Api, request| control.add_controller(request).await;
             let answer = context.client.control(Kind::Idempotent, request, call).await?;
-            context.screen.answer(&answer, || table(&answer.controllers))
+            told(context, &answer, &answer.controllers).await
         }
         Verb::Remove { controller } => {
             let request = RemoveControllerRequest { controller };
             let call = async |mut control: Api, request| control.remove_controller(request).await;
             let answer = context.client.control(Kind::Once, request, call).await?;
-            context.screen.answer(&answer, || table(&answer.controllers))
+            told(context, &answer, &answer.controllers).await
         }
         Verb::Transfer { controller } => {
             let request = TransferLeadershipRequest { controller: controller.unwrap_or_default() };
@@ -78,6 +80,15 @@ pub async fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
             context.screen.answer_line(&answer, || format!("{name} leads"))
         }
     }
+}
+
+/// A new membership. For people as `list` shows it: the answer says who the members are, and not how they are.
+async fn told(context: &Context, answer: &impl Serialize, members: &[Controller]) -> Result<(), Failure> {
+    let now = match context.screen.format {
+        Format::Table => status(context).await.ok(),
+        _ => None,
+    };
+    context.screen.answer(answer, || table(now.as_ref().map_or(members, |now| &now.controllers)))
 }
 
 /// The control API's client.
