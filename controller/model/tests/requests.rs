@@ -157,17 +157,20 @@ fn what_create_service_cannot_do_yet() {
             "deploymentConfiguration.lifecycleHooks with targetType AWS_LAMBDA",
         ),
         (r#"{"launchType": "EXTERNAL"}"#, "launchType other than EC2 or FARGATE"),
-        // rule: 2.3/deploys-load-balancers, 2.3/target-groups
+        // rule: 2.3/deploys-load-balancers, 2.3/target-groups, 2.3/healthy-on-target, 2.1/reason-elb-health
+        // rule: 2.3/event-registered-targets, 2.3/event-deregistered-targets, 2.3/event-draining-connections
+        // rule: 2.3/event-unhealthy-target, 2.6/action-error-health-unknown, 2.1/state-deactivating
         (r#"{"loadBalancers": [{"targetGroupArn": "x"}]}"#, "loadBalancers"),
         (r#"{"role": "r"}"#, "role"),
-        // rule: 2.3/deploys-registries, 2.6/registries-refused
+        // rule: 2.3/deploys-registries, 2.6/registries-refused, 2.6/cloud-map, 2.6/action-warn-discovery
+        // rule: 2.7/tasks-a-service-discovery
         (r#"{"serviceRegistries": [{"registryArn": "x"}]}"#, "serviceRegistries"),
-        // rule: 2.3/deploys-service-connect, 2.3/service-connect-refused
+        // rule: 2.3/deploys-service-connect, 2.3/service-connect-refused, 2.7/services-a-namespace
         (r#"{"serviceConnectConfiguration": {"enabled": true}}"#, "serviceConnectConfiguration.enabled: true"),
         // rule: 2.3/deploys-volumes, 2.1/volume-ebs-launch
         (r#"{"volumeConfigurations": [{"name": "v"}]}"#, "volumeConfigurations"),
         (r#"{"vpcLatticeConfigurations": [{"portName": "p"}]}"#, "vpcLatticeConfigurations"),
-        // rule: 2.5/exec-refused
+        // rule: 2.5/exec-refused, 2.5/exec-sessions, 2.7/exec-sessions
         (r#"{"enableExecuteCommand": true}"#, "enableExecuteCommand: true"),
     ] {
         let base = json!({"serviceName": "web", "taskDefinition": "web:1", "desiredCount": 3});
