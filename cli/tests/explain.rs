@@ -90,6 +90,7 @@ fn every_wait_of_a_service_has_its_sentence() {
         wait("REBALANCING", json!({"zones": [{"name": "a", "tasks": 3}, {"name": "b", "tasks": 1}]})),
         wait("UNEVEN", json!({"zones": [{"name": "a", "tasks": 3}, {"name": "b", "tasks": 1}]})),
         wait("IMAGES", json!({})),
+        wait("CAPACITY", json!({"until": NOW + 1_800.0})),
     ]);
     says(
         "explain_service",
@@ -127,6 +128,7 @@ fn every_wait_of_a_service_has_its_sentence() {
             - 2 tasks that take the place of others in zones that have more, once healthy: 3 tasks in a, 1 task in b.
             - Zones aren't balanced, and can't be now: 3 tasks in a, 1 task in b. The last event about it says why; tried again in 38 s.
             - 2 tasks until the deployment's first has found the digests of its images; that one is stopped if it isn't RUNNING in 38 s.
+            - 2 tasks waiting in PROVISIONING for an instance of their capacity provider; what has none in 30 min is stopped.
         "#]],
     );
     // A kind without a row above has no sentence that anybody has read.

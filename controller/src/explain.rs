@@ -155,6 +155,7 @@ impl Waits<'_> {
                 told.failures = Some(*failures);
                 (WaitKind::BackOff, None)
             }
+            Wait::Capacity { tasks, until: _ } => (WaitKind::Capacity, Some(*tasks)),
             Wait::Starting { tasks, until: _ } => (WaitKind::Starting, Some(*tasks)),
             Wait::Healthy { tasks, until: _ } => (WaitKind::Healthy, Some(*tasks)),
             Wait::HealthCheck { tasks } => (WaitKind::HealthCheck, Some(*tasks)),

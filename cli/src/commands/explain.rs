@@ -168,6 +168,9 @@ fn wait_line(wait: &Wait, now: Option<&Timestamp>) -> String {
         WaitKind::BackOff => {
             format!("Tasks fail to start, {} in a row: the next one starts in {left}.", times(wait.failures(), "round"))
         }
+        WaitKind::Capacity => format!(
+            "{who} waiting in PROVISIONING for an instance of their capacity provider; what has none in {left} is stopped."
+        ),
         WaitKind::Starting => format!("{who} on the way to RUNNING; what isn't there in {left} is stopped."),
         WaitKind::Healthy => {
             format!("{who} RUNNING, not long enough to count as healthy; the next one counts in {left}.")

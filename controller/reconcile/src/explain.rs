@@ -52,6 +52,13 @@ pub enum Wait {
         /// When the next task starts.
         until: Millis,
     },
+    /// Tasks in PROVISIONING that wait for an instance of their capacity provider.
+    Capacity {
+        /// How many.
+        tasks: u32,
+        /// When the first of them is told to stop if it has none.
+        until: Millis,
+    },
     /// Tasks that are on their way to RUNNING.
     Starting {
         /// How many.
@@ -224,6 +231,7 @@ impl Wait {
             | Self::Bake { until, .. }
             | Self::Uneven { until, .. }
             | Self::Images { until, .. }
+            | Self::Capacity { until, .. }
             | Self::Stage { until, .. }
             | Self::Rollback { until, .. } => Some(*until),
             Self::Protection { until, .. } => *until,
@@ -250,7 +258,7 @@ impl Wait {
             | Self::Grace { .. }
             | Self::Stopping { .. }
             | Self::Disconnected { .. } => Cause::Agent,
-            Self::Placement { .. } => Cause::Room,
+            Self::Placement { .. } | Self::Capacity { .. } => Cause::Room,
             Self::Replacing { .. }
             | Self::Rebalancing { .. }
             | Self::Bounds { deadlock: false, .. }

@@ -17,6 +17,7 @@ use drydock_model::error::EcsError;
 use drydock_model::status::{DesiredStatus, StopCode, TaskStatus};
 use drydock_proto::ecs::{self, CapacityProviderStrategyItem, LaunchType};
 use drydock_reconcile::capacity::scaling::LOW_POINTS;
+use drydock_reconcile::{Wait, explain_service};
 use drydock_state::command::InterruptTask;
 use drydock_state::row::{ScalingFigures, TaskRow};
 use drydock_state::{Command, InstanceKey, Outcome, ScalingKey, TaskKey};
@@ -487,6 +488,8 @@ fn so_many_tasks_may_wait() {
     }
     assert_eq!(world.serve(20, None, "mine::1").refused(), None);
     assert_eq!(world.state.waiting_count(world.cluster()), 500, "a service starts no more than may wait");
+    let found = explain_service(&world.state, world.service("web").key, world.now).unwrap();
+    assert!(found.waits.iter().any(|wait| matches!(wait, Wait::Capacity { tasks: 10, .. })), "{found:?}");
     let error = world.run(1, None, "mine::1").unwrap_err().to_string();
     assert!(error.starts_with("ClientException: ") && error.contains("PROVISIONING"), "{error}");
 }

@@ -121,7 +121,7 @@ fn of_tasks(desk: &Desk<'_>, service: &ServiceRow, roster: &Roster<'_>, started:
     if started > 0 {
         starting.until = Some(desk.now.saturating_add(settings.task_start_limit_ms));
     }
-    let (mut aging, mut grace) = (Tally::default(), Tally::default());
+    let (mut capacity, mut aging, mut grace) = (Tally::default(), Tally::default(), Tally::default());
     let mut checking = 0;
     let mut leaving = [(Leaver::Outdated, 0), (Leaver::Draining, 0), (Leaver::Unhealthy, 0)];
     for (at, task) in roster.tasks.iter().enumerate() {
@@ -132,6 +132,7 @@ fn of_tasks(desk: &Desk<'_>, service: &ServiceRow, roster: &Roster<'_>, started:
         // One that leaves may be on its way to healthy all the same, and what it then allows is waited for.
         let on_its_way = if standing == Standing::Stopping { None } else { roster.warming(at) };
         match on_its_way.unwrap_or(standing) {
+            Standing::Starting if task.instance.is_none() => capacity.add(task.deadline),
             Standing::Starting => starting.add(task.deadline),
             Standing::Aging(until) => aging.add(Some(until)),
             Standing::Grace(until) => grace.add(Some(until)),
@@ -140,6 +141,7 @@ fn of_tasks(desk: &Desk<'_>, service: &ServiceRow, roster: &Roster<'_>, started:
         }
     }
     let limit = desk.now.saturating_add(settings.task_start_limit_ms);
+    waits.extend(capacity.timed().map(|(tasks, until)| Wait::Capacity { tasks, until }));
     waits.extend(starting.some().map(|(tasks, until)| Wait::Starting { tasks, until: until.unwrap_or(limit) }));
     waits.extend(aging.timed().map(|(tasks, until)| Wait::Healthy { tasks, until }));
     if checking > 0 {
