@@ -83,7 +83,9 @@ fn tasks_on_fargate_are_rebalanced_too() {
         });
     });
     come_to_rest(&mut world);
-    assert_eq!(zones(&world), "2 in a, 1 in b, 1 in c");
+    // c joins when a and b have two each: which of them gives one up is a choice among equals.
+    let found = zones(&world);
+    assert!(["2 in a, 1 in b, 1 in c", "1 in a, 2 in b, 1 in c"].contains(&found.as_str()), "{found}");
 }
 
 /// An instance that could never hold the task makes no zone for it, and neither does one that serves others.
