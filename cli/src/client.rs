@@ -2,7 +2,7 @@
 //! only where that can't do it twice. Touches the network.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use drydock_proto::control::control_client::ControlClient;
@@ -18,6 +18,15 @@ use crate::failure::Failure;
 const CONNECT_MAX: Duration = Duration::from_secs(1);
 /// Wait for one answer. Longer than an election, which a controller sits out for its client.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// The same where another controller can be asked and asking twice does no harm: one that is frozen takes connections, and
+/// never answers.
+const FIRST_ANSWER_MAX: Duration = Duration::from_millis(2_500);
+/// Least wait for an answer, however little patience is left.
+const ANSWER_MIN: Duration = Duration::from_millis(500);
+/// A controller is pinged this often while it has a request to answer.
+const PING_EVERY: Duration = Duration::from_secs(1);
+/// One that answers no ping for so long is gone.
+const PING_MAX: Duration = Duration::from_secs(3);
 /// For this long all endpoints are tried again although none takes a connection.
 const REFUSED_PATIENCE: Duration = Duration::from_millis(500);
 /// For this long a request is repeated that controllers answer but can't carry out (no leader, too busy).
@@ -67,6 +76,8 @@ struct Shared {
     addresses: Vec<String>,
     /// In the order of `addresses`; `None` until it was connected.
     channels: Mutex<Vec<Option<Channel>>>,
+    /// Those that took a connection and gave no answer: asked again only when no other is left.
+    silent: Vec<AtomicBool>,
     /// The endpoint that answered last.
     turn: AtomicUsize,
 }
@@ -95,7 +106,8 @@ impl Client {
             endpoint(address)?;
         }
         let channels = Mutex::new(vec![None; addresses.len()]);
-        let shared = Arc::new(Shared { addresses, channels, turn: AtomicUsize::new(0) });
+        let silent = addresses.iter().map(|_| AtomicBool::new(false)).collect();
+        let shared = Arc::new(Shared { addresses, channels, silent, turn: AtomicUsize::new(0) });
         Ok(Self { shared, stale, patience: None })
     }
 
@@ -103,6 +115,12 @@ impl Client {
     #[must_use]
     pub fn patient(&self, patience: Duration) -> Self {
         Self { patience: Some(patience), ..self.clone() }
+    }
+
+    /// The same client, which takes any controller's answer to a read, however old.
+    #[must_use]
+    pub fn stale(&self) -> Self {
+        Self { stale: true, ..self.clone() }
     }
 
     /// The endpoints, as they were given.
@@ -155,12 +173,15 @@ impl Client {
             let mut refused = None;
             let mut leaderless = None;
             for _ in 0..self.shared.addresses.len() {
-                let turn = self.shared.turn.load(Ordering::Relaxed) % self.shared.addresses.len();
-                match self.attempt(turn, kind, &request, &call).await {
+                let turn = self.shared.next();
+                let left = self.patience.unwrap_or(LEADERLESS_PATIENCE).saturating_sub(start.elapsed());
+                match self.attempt(turn, kind, left, &request, &call).await {
                     Ok(answer) => return Ok(answer),
                     Err(Attempt::Final(failure)) => return Err(failure),
                     Err(Attempt::Lost(reason)) if kind == Kind::Once => return Err(Failure::Uncertain(reason)),
-                    Err(Attempt::Lost(reason) | Attempt::Leaderless(reason)) => leaderless = Some(reason),
+                    // What a controller said tells more than that another one said nothing.
+                    Err(Attempt::Lost(reason)) => leaderless = leaderless.or(Some(reason)),
+                    Err(Attempt::Leaderless(reason)) => leaderless = Some(reason),
                     Err(Attempt::Refused(reason)) => refused = Some(reason),
                 }
                 self.shared.turn.store(turn + 1, Ordering::Relaxed);
@@ -184,6 +205,7 @@ impl Client {
         &self,
         turn: usize,
         kind: Kind,
+        left: Duration,
         request: &Q,
         call: &impl AsyncFn(Channel, Request<Q>) -> Result<Response<A>, Status>,
     ) -> Result<A, Attempt> {
@@ -192,8 +214,18 @@ impl Client {
         if kind == Kind::Read && !self.stale {
             request.metadata_mut().insert("drydock-consistency", MetadataValue::from_static("strong"));
         }
-        match tokio::time::timeout(ANSWER_MAX, Box::pin(call(channel, request))).await {
-            Ok(Ok(answer)) => Ok(answer.into_inner()),
+        let silent = &self.shared.silent[turn];
+        let again = kind != Kind::Once && self.shared.addresses.len() > 1 && !silent.load(Ordering::Relaxed);
+        let limit = match (kind, again) {
+            (Kind::Once, _) => ANSWER_MAX,
+            (_, true) => FIRST_ANSWER_MAX.min(left.max(ANSWER_MIN)),
+            (_, false) => ANSWER_MAX.min(left.max(ANSWER_MIN)),
+        };
+        match tokio::time::timeout(limit, Box::pin(call(channel, request))).await {
+            Ok(Ok(answer)) => {
+                silent.store(false, Ordering::Relaxed);
+                Ok(answer.into_inner())
+            }
             Ok(Err(status)) => {
                 let attempt = judge(&status);
                 if !matches!(attempt, Attempt::Final(_)) && !status.metadata().contains_key(EXCEPTION_KEY) {
@@ -202,8 +234,9 @@ impl Client {
                 Err(attempt)
             }
             Err(_) => {
+                silent.store(true, Ordering::Relaxed);
                 self.forget(turn).await;
-                Err(Attempt::Lost(format!("{} gave no answer in {ANSWER_MAX:?}", self.shared.addresses[turn])))
+                Err(Attempt::Lost(format!("{} gave no answer in {limit:?}", self.shared.addresses[turn])))
             }
         }
     }
@@ -223,6 +256,18 @@ impl Client {
     }
 }
 
+impl Shared {
+    /// The endpoint to ask now: the one that answered last, or the next after it that isn't silent, or just that.
+    fn next(&self) -> usize {
+        let (first, count) = (self.turn.load(Ordering::Relaxed), self.addresses.len());
+        let turns = (first..first + count).map(|turn| turn % count);
+        let speaks = |turn: &usize| !self.silent[*turn].load(Ordering::Relaxed);
+        let next = turns.clone().find(speaks).unwrap_or(first % count);
+        self.turn.store(next, Ordering::Relaxed);
+        next
+    }
+}
+
 fn bare(endpoint: &str) -> String {
     endpoint.strip_prefix("http://").unwrap_or(endpoint).trim_end_matches('/').to_owned()
 }
@@ -234,7 +279,11 @@ fn endpoint(address: &str) -> Result<Endpoint, Failure> {
         return Err(wrong(()));
     }
     let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|_| wrong(()))?;
-    Ok(endpoint.connect_timeout(CONNECT_MAX).tcp_nodelay(true))
+    Ok(endpoint
+        .connect_timeout(CONNECT_MAX)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_MAX))
 }
 
 /// The innermost cause, which is what people understand: "Connection refused (os error 111)".
@@ -246,16 +295,30 @@ fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
     inner.to_string()
 }
 
+/// Whether no connection ever stood: then nothing was sent.
+fn never_connected(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.is::<tonic::ConnectError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
 /// What an error of a call means for its repetition.
 fn judge(status: &Status) -> Attempt {
     let exception = status.metadata().get(EXCEPTION_KEY).and_then(|name| name.to_str().ok());
-    let text = match std::error::Error::source(status) {
-        Some(source) => deepest(source),
-        None => status.message().to_owned(),
+    let (text, connecting) = match std::error::Error::source(status) {
+        Some(source) => (deepest(source), never_connected(source)),
+        None => (status.message().to_owned(), false),
     };
     match (status.code(), exception) {
         (Code::Unavailable, Some(_)) => Attempt::Leaderless(text),
-        (Code::Unavailable, None) => Attempt::Refused(text),
+        (Code::Unavailable, None) if connecting => Attempt::Refused(text),
+        // Such as pings that weren't answered: it was sent.
+        (Code::Unavailable, None) => Attempt::Lost(text),
         (Code::ResourceExhausted, Some(THROTTLING)) => Attempt::Leaderless(text),
         (Code::Unknown | Code::Cancelled | Code::DeadlineExceeded | Code::Aborted, _) => Attempt::Lost(text),
         (_, Some(exception)) => Attempt::Final(ecs_failure(exception, text)),
@@ -311,7 +374,7 @@ mod tests {
         };
         let table = [
             (Code::Unavailable, "ServerException", "leaderless"),
-            (Code::Unavailable, "", "refused"),
+            (Code::Unavailable, "", "lost"),
             (Code::ResourceExhausted, "ThrottlingException", "leaderless"),
             (Code::ResourceExhausted, "LimitExceededException", "final"),
             (Code::Unknown, "ServerException", "lost"),

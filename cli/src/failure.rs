@@ -14,8 +14,9 @@ pub const EXIT_USAGE: u8 = 2;
 pub const EXIT_UNREACHABLE: u8 = 3;
 /// Exit code where what was waited for failed or didn't come in time.
 pub const EXIT_WAIT: u8 = 4;
-/// Exit code of an agent or controller that the control plane doesn't want any more: starting it again won't help.
-pub const EXIT_DISMISSED: u8 = 5;
+/// Exit code of an agent or controller that can't come back as it is (the control plane doesn't want it any more, or its
+/// disk lost what it held): starting it again won't help.
+pub const EXIT_FOR_GOOD: u8 = 5;
 
 /// Why a command ends without success.
 #[derive(Debug, Error)]
@@ -73,9 +74,9 @@ pub enum Failure {
         /// Why it failed.
         source: std::io::Error,
     },
-    /// The control plane doesn't want this agent or controller any more.
+    /// This agent or controller can't come back as it is.
     #[error("{0}")]
-    Dismissed(String),
+    ForGood(String),
     /// Anything else, in words for people.
     #[error("{0}")]
     Other(String),
@@ -111,7 +112,7 @@ impl Failure {
             Failure::Usage(_) | Failure::File(_) => EXIT_USAGE,
             Failure::Unreachable { .. } | Failure::Unavailable(_) | Failure::Uncertain(_) => EXIT_UNREACHABLE,
             Failure::Wait(_) => EXIT_WAIT,
-            Failure::Dismissed(_) => EXIT_DISMISSED,
+            Failure::ForGood(_) => EXIT_FOR_GOOD,
             Failure::Ecs { .. }
             | Failure::EcsInFile(_)
             | Failure::Refused { .. }

@@ -7,7 +7,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use drydock_controller::RunError;
 use drydock_controller::config::{Config as ControllerConfig, InitialController, LogStoreKind};
 use drydock_node_agent::AgentError;
 use drydock_node_agent::config::{Config as AgentConfig, RuntimeChoice, ServesChoice};
@@ -174,9 +173,9 @@ pub fn controller(flags: ControllerFlags) -> Result<(), Failure> {
     let runtime = drydock_controller::runtime().map_err(Failure::system("can't start the runtime"))?;
     let ended = runtime.block_on(async { drydock_controller::run(config, stopped(with_parent)).await });
     runtime.shutdown_timeout(RUNTIME_END_MAX);
-    ended.map_err(|error| match error {
-        RunError::Removed { .. } | RunError::OtherDisk { .. } => Failure::Dismissed(error.to_string()),
-        _ => Failure::Other(error.to_string()),
+    ended.map_err(|error| match error.is_for_good() {
+        true => Failure::ForGood(error.to_string()),
+        false => Failure::Other(error.to_string()),
     })
 }
 
@@ -194,7 +193,7 @@ pub fn agent(flags: AgentFlags, options: &Options) -> Result<(), Failure> {
     let ended = runtime.block_on(async { drydock_node_agent::run(config, stopped(with_parent)).await });
     runtime.shutdown_timeout(RUNTIME_END_MAX);
     ended.map_err(|error| match error {
-        AgentError::Refused(_) => Failure::Dismissed(error.to_string()),
+        AgentError::Refused(_) => Failure::ForGood(error.to_string()),
         _ => Failure::Other(error.to_string()),
     })
 }

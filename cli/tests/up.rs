@@ -223,6 +223,82 @@ fn a_deregistered_instance_is_not_started_again() {
     up.stop();
 }
 
+/// The last file of a controller's log.
+fn last_log(folder: &Path) -> PathBuf {
+    let files = std::fs::read_dir(folder.join("raft-engine")).unwrap().flatten().map(|entry| entry.path());
+    files.filter(|path| path.extension().is_some_and(|end| end == "raftlog")).max().unwrap()
+}
+
+/// Two of three are enough, and the third is made anew: whoever runs `up` has no other hand to do it with.
+#[test]
+fn a_controller_that_lost_its_disk_is_replaced() {
+    let (_keep, folder) = folder();
+    let mut up = Up::start(&folder, &["--api-port", "0", "--instances", "0"]);
+    up.says("Ctrl-C stops everything");
+    let members = |folder: &Path| {
+        let list = drydock(folder, &["controller", "list"]).out;
+        let votes = |line: &&str| line.contains("LEADER") || line.contains("FOLLOWER");
+        list.lines().filter(votes).map(|line| line.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let all = ["controller-1", "controller-2", "controller-3"];
+    holds(|| (members(&folder) == all).then_some(()));
+    // One after the other, each as another way to lose a controller; the first of them leads as often as not.
+    let losses: [(&str, &dyn Fn(&Path), &str); 4] = [
+        ("controller-3", &|disk| std::fs::remove_dir_all(disk).unwrap(), "by another disk"),
+        ("controller-1", &|disk| std::fs::write(last_log(disk), [7; 4_096]).unwrap(), "lost acknowledged writes"),
+        ("controller-3", &|disk| std::fs::remove_dir_all(disk).unwrap(), "is a member already"),
+        ("controller-2", &|_| {}, "removed"),
+    ];
+    for (at, (name, lose, why)) in losses.iter().enumerate() {
+        let cluster = format!("before-{at}");
+        assert_eq!(drydock(&folder, &["cluster", "create", &cluster]).code, 0);
+        if *why == "removed" {
+            let ran = drydock(&folder, &["controller", "remove", name]);
+            assert_eq!(ran.code, 0, "{ran:?}");
+            let line = up.says("isn't started again");
+            assert!(line.contains(name) && line.contains("removed"), "{line}");
+        }
+        up.stop();
+        lose(&folder.join(name));
+        up = Up::start(&folder, &[]);
+        let line = up.says(&format!("{name} ended, and isn't started again"));
+        assert!(line.contains(why), "{why:?} is not in {line}");
+        let line = up.says(&format!("{name} is replaced by a new controller"));
+        let kept = line.split("is kept as ").nth(1).map(Path::new);
+        assert!(kept.is_some_and(Path::exists), "{line}");
+        up.says("Ctrl-C stops everything");
+        holds(|| (members(&folder) == all).then_some(()));
+        let clusters = drydock(&folder, &["cluster", "list"]).out;
+        assert!((0..=at).all(|at| clusters.contains(&format!("before-{at}"))), "{clusters}");
+    }
+    // It does so while it runs, too.
+    std::fs::remove_dir_all(folder.join("controller-2")).unwrap();
+    kill_child(&folder, "controller-2");
+    up.says("controller-2 is replaced by a new controller");
+    holds(|| (members(&folder) == all).then_some(()));
+    up.stop();
+}
+
+/// The rest of three can decide nothing; `up` says so instead of waiting.
+#[test]
+fn a_lost_majority_is_said() {
+    let (_keep, folder) = folder();
+    let mut up = Up::start(&folder, &["--api-port", "0", "--instances", "0"]);
+    up.says("Ctrl-C stops everything");
+    up.stop();
+    for name in ["controller-1", "controller-2"] {
+        std::fs::write(last_log(&folder.join(name)), [7; 4_096]).unwrap();
+    }
+    let mut up = Up::start(&folder, &[]);
+    assert_eq!(up.ended(), Some(1), "{}", up.said.join("\n"));
+    let said = up.said.join("\n");
+    assert!(said.contains("agree on no leader") && said.contains("controller-3: knows no leader"), "{said}");
+    for name in ["controller-1", "controller-2"] {
+        assert!(said.contains(&format!("{name}: ended, and can't come back as it is")), "{said}");
+    }
+    assert_eq!(said.matches("Restore it").count(), 4, "each twice, its notice and its log's end:\n{said}");
+}
+
 #[test]
 fn what_is_in_the_way_is_named() {
     let (_keep, folder) = folder();
@@ -319,4 +395,21 @@ fn the_example_runs_on_docker_and_leaves_no_container() {
     }
     up.stop();
     assert_eq!(containers(&ids).unwrap(), [""; 0]);
+}
+
+/// An agent alone goes on without a word only to whoever doesn't look: it says what it waits for.
+#[test]
+fn an_agent_without_controllers_says_so() {
+    let (_keep, folder) = folder();
+    let data = folder.join("agent");
+    let endpoints = "127.0.0.1:1,127.0.0.1:2";
+    let arguments = ["agent", "--data-dir", data.to_str().unwrap(), "--runtime", "simulated", "--endpoint", endpoints];
+    let mut child = command(&arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let line = lines.find(|line| line.contains("no controller takes a session"));
+    let _ = child.kill();
+    let _ = child.wait();
+    let line = line.expect("it never said so");
+    assert!(line.contains("WARN") && line.contains("last=\"127.0.0.1:"), "{line}");
+    assert!(line.contains("Connection refused"), "{line}");
 }

@@ -22,8 +22,8 @@ pub struct Config {
     /// Where its peers reach it. Plain HTTP/2 without authentication: keep it on loopback or a private network.
     #[serde(default = "Endpoint::peer")]
     pub peer: Endpoint,
-    /// The controllers of a new cluster, this one among them: the same list on each. Used at the first start only.
-    /// Empty, and no `join`: a cluster of one.
+    /// The controllers of a new cluster, this one among them: the same list on each. Used at the first start only, which
+    /// is refused without it and without `join`.
     #[serde(default)]
     pub initial: Vec<InitialController>,
     /// API address (`host:port`) of any controller of a cluster to join. Used at the first start only.
@@ -248,8 +248,8 @@ mod tests {
     #[test]
     fn a_good_configuration_passes() {
         assert_eq!(config().check(), Ok(()));
-        let alone = Config { initial: Vec::new(), ..config() };
-        assert_eq!(alone.check(), Ok(()));
+        let again = Config { initial: Vec::new(), ..config() };
+        assert_eq!(again.check(), Ok(()));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use tonic::{Code, Status};
 use crate::api::errors::ApiError;
 use crate::core::Core;
 use crate::leadership::Where;
-use crate::limits::FORWARD_MAX;
+use crate::limits::{FORWARD_GRACE, FORWARD_MAX};
 use crate::peers::link::client;
 use crate::request::Request;
 use crate::write::Answer;
@@ -100,10 +100,21 @@ impl Core {
         let channel = self.links.channel(leader).ok_or_else(unavailable)?;
         let request = ForwardRequest { method, body, caller: caller.to_owned() };
         let mut client = client(channel);
-        let response = match tokio::time::timeout(FORWARD_MAX, client.forward(request)).await {
-            Ok(Ok(response)) => response.into_inner(),
-            Ok(Err(status)) => return Err(lost(&status)),
-            Err(_) => {
+        // A leader that is frozen answers nobody and keeps its connections: its successor tells us.
+        let given_up = async {
+            tokio::select! {
+                () = tokio::time::sleep(FORWARD_MAX) => {}
+                () = self.leaderships.left(leader) => tokio::time::sleep(FORWARD_GRACE).await,
+            }
+        };
+        let answered = tokio::select! {
+            answered = client.forward(request) => Some(answered),
+            () = given_up => None,
+        };
+        let response = match answered {
+            Some(Ok(response)) => response.into_inner(),
+            Some(Err(status)) => return Err(lost(&status)),
+            None => {
                 return Err(ApiError::Unknown(
                     "the leader didn't answer in time; retry with the same token".to_owned(),
                 ));

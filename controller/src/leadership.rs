@@ -64,6 +64,15 @@ impl Leaderships {
     }
 }
 
+impl Leaderships {
+    /// Completes once somebody else than `leader` is known to lead.
+    pub(crate) async fn left(&self, leader: RaftId) {
+        let mut changes = self.subscribe();
+        // The sender lives as long as `self`: this ends with the condition.
+        let _ = changes.wait_for(|now| now.leader.is_some_and(|now| now != leader)).await.map(drop);
+    }
+}
+
 impl Leadership {
     fn locate(self, me: RaftId) -> Option<Where> {
         match (self.role, self.leader) {
@@ -96,7 +105,16 @@ mod tests {
         tokio::task::yield_now().await;
         leaderships.set(Role::Leader, 4, Some(1));
         assert_eq!(waits.await.ok().flatten(), Some(Where::Here { term: 4 }));
+        let left = tokio::spawn({
+            let leaderships = leaderships.clone();
+            async move { leaderships.left(1).await }
+        });
+        tokio::task::yield_now().await;
+        leaderships.set(Role::Candidate, 5, None);
+        tokio::task::yield_now().await;
+        assert!(!left.is_finished(), "nobody leads: that may still be told otherwise");
         leaderships.set(Role::Follower, 5, Some(2));
+        assert!(left.await.is_ok());
         assert_eq!(leaderships.find(1, Duration::ZERO).await, Some(Where::There(2)));
     }
 }

@@ -140,6 +140,8 @@ pub const LEADER_WAIT_MAX: Duration = Duration::from_secs(2);
 pub const LEADER_RETRY: Duration = Duration::from_millis(20);
 /// Wait for the leader's answer to a forwarded write; then its fate isn't known.
 pub const FORWARD_MAX: Duration = Duration::from_secs(15);
+/// The same once another one leads: what the old one still committed is answered by then, if it is answered at all.
+pub const FORWARD_GRACE: Duration = Duration::from_millis(500);
 /// Turns of a RunTask whose instances were taken by others in the meantime. Then the client is told to retry.
 pub const REBIND_MAX: usize = 5;
 

@@ -11,6 +11,7 @@ use drydock_proto::control::{
     AddControllerRequest, AddControllerResponse, Controller, InterruptTaskRequest, InterruptTaskResponse,
     RemoveControllerRequest, RemoveControllerResponse, TransferLeadershipRequest, TransferLeadershipResponse,
 };
+use futures_util::future::join_all;
 use prost::Message;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -22,7 +23,7 @@ use crate::config::{check_address, check_name};
 use crate::core::Core;
 use crate::leadership::Where;
 use crate::limits::{JOIN_RETRY, LEADER_RETRY, LEADER_WAIT_MAX, MEMBERSHIP_MAX};
-use crate::members::encode_context;
+use crate::members::{MemberInfo, Members, encode_context};
 
 /// Who changes the membership, for the record of the leader.
 const CALLER: &str = "controller";
@@ -124,7 +125,10 @@ impl Core {
         {
             return Err(refused(
                 Code::AlreadyExists,
-                format!("controller {} has the name {:?} and the address {}", other.id, other.name, other.peer_address),
+                format!(
+                    "controller {:?} at {} is a member already (id {}); give another name and address, or remove that one first",
+                    other.name, other.peer_address, other.id
+                ),
             ));
         }
         self.handle.add_learner(new.id, context, move |done| drop(tell.send(done)));
@@ -134,10 +138,38 @@ impl Core {
     async fn remove(&self, name_or_id: &str) -> Result<(), ApiError> {
         let members = self.directory.now();
         let member = members.find(name_or_id);
-        let id = member.ok_or_else(|| refused(Code::NotFound, format!("there is no controller {name_or_id:?}")))?.id;
-        let (tell, told) = oneshot::channel();
+        let member = member.ok_or_else(|| refused(Code::NotFound, format!("there is no controller {name_or_id:?}")))?;
+        self.others_can_do_without(&members, member).await?;
+        let (id, (tell, told)) = (member.id, oneshot::channel());
         self.handle.remove(id, move |done| drop(tell.send(done)));
         self.changed(told).await
+    }
+
+    /// Whether the voters that are left answer, now, in a majority. The guard of consensus counts those that it heard of
+    /// within an election timeout: one that has just stopped still counts there.
+    async fn others_can_do_without(&self, members: &Members, leaving: &MemberInfo) -> Result<(), ApiError> {
+        let left: Vec<&MemberInfo> = members.by_id.values().filter(|m| m.votes && m.id != leaving.id).collect();
+        let answers = join_all(left.iter().map(|member| self.answers(member.id))).await;
+        let silent: Vec<&str> = left
+            .iter()
+            .zip(&answers)
+            .filter(|(_, answers)| !**answers)
+            .map(|(member, _)| member.name.as_str())
+            .collect();
+        let live = left.len() - silent.len();
+        if live > left.len() / 2 || left.is_empty() {
+            return Ok(());
+        }
+        Err(refused(
+            Code::FailedPrecondition,
+            format!(
+                "without {} the controllers would have no majority: {live} of the {} that are left answer ({} doesn't). Start \
+                 what is down, or remove that first",
+                leaving.name,
+                left.len(),
+                silent.join(", ")
+            ),
+        ))
     }
 
     /// Waits for a change of the membership, and until it is visible here.
@@ -170,23 +202,35 @@ impl Core {
 
 /// Sees to it that this controller is a member with the addresses that it has now: asks the controller at `address` to be
 /// let in (a new one), or its own leader to note that it moved. Ends once that is so.
-pub(crate) async fn announce(core: Arc<Core>, address: Option<String>, new: AddControllerRequest) {
+///
+/// # Errors
+/// The cluster's reason, where it won't take this one however often it is asked: its name or address is taken.
+pub(crate) async fn announce(
+    core: Arc<Core>,
+    address: Option<String>,
+    new: AddControllerRequest,
+) -> Result<(), String> {
     loop {
         let members = core.directory.now();
-        let asked = match (members.by_id.get(&core.me), &address) {
-            (Some(there), _) if (&there.api_address, &there.peer_address) == (&new.api_address, &new.peer_address) => {
-                return;
-            }
-            (Some(_), _) => {
+        let there = members.by_id.get(&core.me);
+        if there.is_some_and(|there| (&there.api_address, &there.peer_address) == (&new.api_address, &new.peer_address))
+        {
+            return Ok(());
+        }
+        let asked = match &address {
+            _ if there.is_some() => {
                 let moved = core.membership::<_, AddControllerResponse>("AddController", &new).await;
                 moved.map(drop).map_err(tonic::Status::from)
             }
-            (None, Some(address)) => ask_to_join(address, new.clone()).await,
+            Some(address) => ask_to_join(address, new.clone()).await,
             // Removed, or nothing is restored yet.
-            (None, None) => Ok(()),
+            None => Ok(()),
         };
         match asked {
             Ok(()) => {}
+            Err(status) if status.code() == Code::AlreadyExists && there.is_none() => {
+                return Err(status.message().to_owned());
+            }
             Err(status) if status.code() == Code::Unavailable => {
                 tracing::info!(reason = status.message(), "the cluster can't be reached yet");
             }

@@ -116,6 +116,24 @@ pub enum RunError {
         /// Where its data was looked for.
         path: std::path::PathBuf,
     },
+    /// The cluster to join doesn't take this controller, and asking again would change nothing.
+    #[error("the cluster behind {address} doesn't take this controller: {reason}")]
+    NotTaken {
+        /// The controller that was asked.
+        address: String,
+        /// Its reason.
+        reason: String,
+    },
+    /// Nothing says which cluster a new controller is of.
+    #[error(
+        "{path} is empty, and neither `initial` nor `join` says which cluster this controller is of: give `join` with the API \
+         address of a controller that runs, or `initial` with all controllers of a new cluster (this one alone: a cluster of \
+         one). If it ran before, its disk was wiped or is not mounted"
+    )]
+    NoCluster {
+        /// The data folder.
+        path: std::path::PathBuf,
+    },
     /// A port failed.
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -125,6 +143,20 @@ pub enum RunError {
     /// A part of the controller panicked: a defect of ours.
     #[error("a part of the controller panicked: {0}")]
     Panicked(String),
+}
+
+impl RunError {
+    /// Whether this controller can't come back as it is: the others don't want it, or its disk lost what it had
+    /// acknowledged. Starting it again won't help; a new one in its place does.
+    #[must_use]
+    pub fn is_for_good(&self) -> bool {
+        match self {
+            Self::Removed { .. } | Self::OtherDisk { .. } | Self::NotTaken { .. } => true,
+            Self::Store(error) => error.lost_data(),
+            Self::Fatal(error) => error.is_for_good(),
+            _ => false,
+        }
+    }
 }
 
 /// The two listening sockets, bound.
@@ -228,7 +260,7 @@ impl Addresses {
 }
 
 /// Who this controller is, and how its disk is to be opened.
-async fn first_or_again(config: &Config, addresses: &Addresses) -> Result<(Identity, Start), RunError> {
+async fn first_or_again(config: &Config) -> Result<(Identity, Start), RunError> {
     if let Some(kept) = identity::kept(config)? {
         let own = config.initial.iter().find(|member| member.name == config.name).and_then(|member| member.id);
         if let Some(expected) = own.filter(|id| *id != kept.raft_id) {
@@ -242,10 +274,7 @@ async fn first_or_again(config: &Config, addresses: &Addresses) -> Result<(Ident
         return Ok((Identity { fingerprint, raft_id: identity::random_id()?, marker }, Start::Join));
     }
     if config.initial.is_empty() {
-        let raft_id = identity::random_id()?;
-        let context = encode_context(&config.name, &addresses.api, &addresses.peer);
-        let alone = bootstrap([(raft_id, context)])?;
-        return Ok((Identity { fingerprint: identity::random()?, raft_id, marker }, alone));
+        return Err(RunError::NoCluster { path: config.data_dir.clone() });
     }
     let initial = identity::initial_ids(&config.initial);
     let fingerprint = identity::initial_fingerprint(&initial);
@@ -295,7 +324,7 @@ async fn start(config: &Config, listeners: &Listeners) -> Result<Running, RunErr
     let addresses = Addresses::of(config, listeners)?;
     std::fs::create_dir_all(&config.data_dir)
         .map_err(|source| RunError::DataDir { path: config.data_dir.clone(), source })?;
-    let (identity, start) = first_or_again(config, &addresses).await?;
+    let (identity, start) = first_or_again(config).await?;
     let directory = Directory::default();
     let links = Links::new(directory.clone(), tokio::runtime::Handle::current());
     let (view, events, leaderships, dirty) =
@@ -376,7 +405,8 @@ impl Running {
         ports.spawn(serve_api(Arc::clone(&core), listeners.api, stop_api.clone()));
         ports.spawn(serve_peers(peer_service, listeners.peer));
         let leading = tokio::spawn(leader::follow(Arc::clone(&core), stop_leading.clone()));
-        let announcing = tokio::spawn(membership::announce(Arc::clone(&core), announcement.0, announcement.1));
+        let address = announcement.0.clone().unwrap_or_default();
+        let mut announcing = tokio::spawn(membership::announce(Arc::clone(&core), announcement.0, announcement.1));
         let end = tokio::select! {
             () = &mut shutdown => Ok(()),
             fatal = &mut fatal => Err(fatal.map_or_else(
@@ -384,6 +414,7 @@ impl Running {
                 RunError::Fatal,
             )),
             port = ports.join_next() => Err(port_ended(port)),
+            reason = not_taken(&mut announcing) => Err(RunError::NotTaken { address, reason }),
             why = core.links.dismissed() => Err(match why {
                 Dismissed::Removed => RunError::Removed { id: core.me },
                 Dismissed::OtherDisk => RunError::OtherDisk { id: core.me, path },
@@ -414,6 +445,14 @@ impl Running {
         ports.shutdown().await;
         tracing::info!(name = core.name, "controller stopped");
         end
+    }
+}
+
+/// Completes with the reason why the cluster doesn't take this controller; never where it does.
+async fn not_taken(announcing: &mut tokio::task::JoinHandle<Result<(), String>>) -> String {
+    match announcing.await {
+        Ok(Err(reason)) => reason,
+        Ok(Ok(())) | Err(_) => std::future::pending().await,
     }
 }
 

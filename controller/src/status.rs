@@ -63,6 +63,11 @@ impl Core {
         }
     }
 
+    /// Whether a controller answers now; this one does.
+    pub(crate) async fn answers(&self, id: RaftId) -> bool {
+        id == self.me || self.ask(id).await.is_some()
+    }
+
     async fn ask(&self, peer: RaftId) -> Option<IdentifyResponse> {
         let channel = self.links.channel(peer)?;
         let mut client = client(channel);

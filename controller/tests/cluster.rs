@@ -3,6 +3,7 @@
 
 mod support;
 
+use drydock_controller::config::Config;
 use drydock_controller::{APPLIED_INDEX_KEY, CONSISTENCY_KEY, EXCEPTION_KEY, MIN_INDEX_KEY};
 use drydock_proto::control::{ControllerRole, RemoveControllerRequest, TransferLeadershipRequest};
 use drydock_proto::ecs::{CreateClusterRequest, DescribeClustersRequest, ListClustersRequest};
@@ -103,6 +104,62 @@ async fn a_controller_joins_is_promoted_and_is_removed() {
     assert!(ended.to_string().contains("was removed"), "{ended}");
     let leader = cluster.leader().await;
     create(&cluster.members[leader], "after").await;
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_controller_under_a_taken_name_ends_and_says_why() {
+    let mut cluster = Cluster::start(1).await;
+    cluster.join("c0").await;
+    eventually("it ends", || async { (!cluster.members[1].is_running()).then_some(()) }).await;
+    let ended = cluster.members[1].try_stop().await.unwrap_err();
+    assert!(ended.is_for_good(), "{ended}");
+    assert!(ended.to_string().contains("\"c0\"") && ended.to_string().contains("give another name"), "{ended}");
+    cluster.stop().await;
+}
+
+/// One that has just stopped was heard of a moment ago, and counts as alive for those who only listen.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn none_is_removed_that_the_others_need() {
+    let mut cluster = Cluster::start(3).await;
+    let leader = cluster.leader().await;
+    let stopped = cluster.members[leader].config.name.clone();
+    cluster.members[leader].stop().await;
+    let left: Vec<usize> = (0..3).filter(|at| *at != leader).collect();
+    let request = RemoveControllerRequest { controller: cluster.members[left[0]].config.name.clone() };
+    let refused = eventually("an answer", || async {
+        let refused = cluster.members[left[1]].control().remove_controller(request.clone()).await.unwrap_err();
+        (refused.code() != Code::Unavailable).then_some(refused)
+    })
+    .await;
+    assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+    let expected = format!("without {} the controllers would have no majority", request.controller);
+    assert!(refused.message().contains(&expected), "{refused}");
+    assert!(refused.message().contains(&format!("({stopped} doesn't)")), "{refused}");
+    create(&cluster.members[left[0]], "still").await;
+    // The one that is down can be spared.
+    let request = RemoveControllerRequest { controller: stopped };
+    eventually("it is removed", || async {
+        cluster.members[left[1]].control().remove_controller(request.clone()).await.ok()
+    })
+    .await;
+    create(&cluster.members[left[0]], "after").await;
+    cluster.stop().await;
+}
+
+/// An operator who forgets `join`, or whose disk isn't mounted, gets no second cluster.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_controller_is_told_which_cluster_it_is_of() {
+    let mut cluster = Cluster::start(1).await;
+    let config = cluster.members[0].config.clone();
+    cluster.members[0].stop().await;
+    let forgotten = Config { initial: Vec::new(), data_dir: cluster.folder.path().join("empty"), ..config };
+    let ended = drydock_controller::run(forgotten.clone(), std::future::pending()).await.unwrap_err();
+    assert!(ended.to_string().contains("neither `initial` nor `join`"), "{ended}");
+    // Its own folder says enough.
+    cluster.members[0].config = Config { data_dir: cluster.members[0].config.data_dir.clone(), ..forgotten };
+    cluster.members[0].restart().await;
+    cluster.leader().await;
     cluster.stop().await;
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drydock_engine::RuntimeError;
+use drydock_engine::{FailureKind, RuntimeError};
 use drydock_proto::agent::{LogChunk, LogEntry, StartLogRead};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -115,7 +115,7 @@ async fn produce<R: ContainerRuntime>(
         for (container, line) in batch.drain(..) {
             match line {
                 Ok(line) => entries.push(entry(container, line)),
-                Err(cause) => error = format!("{container}: {cause}"),
+                Err(cause) => error = format!("{container}: {}", why_no_log(&cause)),
             }
         }
         let chunk = LogChunk { read_id: read.read_id.clone(), entries, error: String::new(), end: false };
@@ -124,6 +124,16 @@ async fn produce<R: ContainerRuntime>(
         }
     }
     let _ = to.send(last(error)).await;
+}
+
+/// Why a container's log can't be read, for people.
+fn why_no_log(cause: &RuntimeError) -> String {
+    match cause.kind {
+        FailureKind::NotFound => "its container is gone, and its log with it: containers of stopped tasks are removed \
+                                  after a while (`task_cleanup_wait_seconds` of the agent), or somebody removed it"
+            .to_owned(),
+        _ => cause.to_string(),
+    }
 }
 
 /// The lines of all containers as they come.

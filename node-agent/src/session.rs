@@ -2,7 +2,7 @@
 //! finds the leader again. It holds no policy of tasks: what comes in goes to the agent, what the agent gives goes out.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use drydock_proto::agent::agent_control_client::AgentControlClient;
 use drydock_proto::agent::agent_message::Message as Up;
@@ -27,6 +27,8 @@ const PING_TIMEOUT: Duration = Duration::from_secs(3);
 /// First and longest wait between rounds of dialling; the wait doubles, with jitter of a half either way.
 const BACKOFF_MIN_MS: u64 = 250;
 const BACKOFF_MAX_MS: u64 = 5_000;
+/// How often is said that no controller takes a session.
+const SILENCE_SAID_EVERY: Duration = Duration::from_secs(60);
 /// Redirects that are followed at once, one after another; then it is waited as after a failure.
 const REDIRECTS_MAX: u32 = 4;
 /// Controllers that are remembered; more are left out.
@@ -71,6 +73,7 @@ pub(crate) async fn run(controllers: Vec<String>, events: mpsc::Sender<SessionEv
     let mut dialler = Dialler { ring: controllers.clone().into(), given: controllers, next: None };
     let mut failures = 0;
     let mut redirects = 0;
+    let mut silence = Silence::default();
     loop {
         let Some(address) = dialler.take() else { return };
         let Ok(ended) = dialler.attend(&address, &events).await else { return };
@@ -85,8 +88,12 @@ pub(crate) async fn run(controllers: Vec<String>, events: mpsc::Sender<SessionEv
                 continue;
             }
             // A controller answered: an election is short.
-            Ended::Redirect(_) => BACKOFF_MIN_MS,
+            Ended::Redirect(_) => {
+                silence.goes_on(&address, "it knows no leader", dialler.ring.len());
+                BACKOFF_MIN_MS
+            }
             Ended::Closed(why) => {
+                silence = Silence::default();
                 tracing::info!(%address, why, "the session ended");
                 failures = 0;
                 if events.send(SessionEvent::Closed).await.is_err() {
@@ -96,6 +103,7 @@ pub(crate) async fn run(controllers: Vec<String>, events: mpsc::Sender<SessionEv
             }
             Ended::Failed(why) => {
                 tracing::debug!(%address, why, "no session");
+                silence.goes_on(&address, &why, dialler.ring.len());
                 // One round over all controllers, then the wait grows.
                 let rounds = failures / u32::try_from(dialler.ring.len()).unwrap_or(1).max(1);
                 failures += 1;
@@ -104,6 +112,28 @@ pub(crate) async fn run(controllers: Vec<String>, events: mpsc::Sender<SessionEv
         };
         redirects = 0;
         tokio::time::sleep(Duration::from_millis(jitter(wait))).await;
+    }
+}
+
+/// The time without a session, and what was said of it: once all known controllers failed, and then now and then.
+#[derive(Debug, Default)]
+struct Silence {
+    tries: usize,
+    since: Option<Instant>,
+    said: Option<Instant>,
+}
+
+impl Silence {
+    fn goes_on(&mut self, address: &str, why: &str, known: usize) {
+        let now = Instant::now();
+        let since = *self.since.get_or_insert(now);
+        self.tries += 1;
+        if self.tries < known || self.said.is_some_and(|said| now.duration_since(said) < SILENCE_SAID_EVERY) {
+            return;
+        }
+        self.said = Some(now);
+        let seconds = now.duration_since(since).as_secs();
+        tracing::warn!(seconds, last = address, why, "no controller takes a session: trying on; tasks go on meanwhile");
     }
 }
 
@@ -264,7 +294,16 @@ pub(crate) async fn connect(address: &str) -> Result<Channel, String> {
         .http2_keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_TIMEOUT)
         .keep_alive_while_idle(true);
-    endpoint.connect().await.map_err(|error| format!("{address}: {error}"))
+    endpoint.connect().await.map_err(|error| format!("{address}: {}", deepest(&error)))
+}
+
+/// The innermost cause, which is what people understand: "Connection refused (os error 111)".
+fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut inner = error;
+    while let Some(source) = inner.source() {
+        inner = source;
+    }
+    inner.to_string()
 }
 
 pub(crate) fn client(channel: Channel) -> AgentControlClient<Channel> {

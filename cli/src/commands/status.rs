@@ -7,6 +7,7 @@ use drydock_proto::ecs::{Cluster, ContainerInstance, DesiredStatus, ListTasksReq
 use serde::Serialize;
 
 use super::{Context, container_instance, controller, pages};
+use crate::client::Client;
 use crate::failure::Failure;
 use crate::output::Format;
 
@@ -47,12 +48,17 @@ pub async fn run(context: &Context) -> Result<(), Failure> {
         context.screen.table(&controller::table(&control_plane.controllers))?;
         context.screen.line(&summary(&control_plane))?;
     }
-    let arns = pages::cluster_arns(&context.client).await?;
+    // Without a leader nobody can say what holds now; what a controller knew last is better than nothing.
+    let client = if control_plane.leader_id == 0 { context.client.stale() } else { context.client.clone() };
+    let arns = pages::cluster_arns(&client).await?;
     let mut clusters = Vec::new();
-    for cluster in pages::clusters(&context.client, &arns).await?.0 {
-        clusters.push(overview(context, cluster).await?);
+    for cluster in pages::clusters(&client, &arns).await?.0 {
+        clusters.push(overview(&client, cluster).await?);
     }
     if context.screen.format == Format::Table {
+        if control_plane.leader_id == 0 {
+            context.screen.line("nothing can be decided; what follows is as one controller knew it last")?;
+        }
         return clusters.iter().try_for_each(|cluster| show(context, cluster));
     }
     context.screen.document(&Overview { control_plane, clusters })
@@ -65,19 +71,19 @@ fn summary(status: &StatusResponse) -> String {
     format!("{leader}, term {}, applied {}{agents}, version {}", status.term, status.applied_index, status.version)
 }
 
-async fn overview(context: &Context, cluster: Cluster) -> Result<ClusterOverview, Failure> {
+async fn overview(client: &Client, cluster: Cluster) -> Result<ClusterOverview, Failure> {
     let name = cluster.cluster_name.clone().unwrap_or_default();
-    let ids = pages::instance_arns(&context.client, &name, None, None).await?;
-    let (container_instances, _) = pages::instances(&context.client, &name, &ids).await?;
+    let ids = pages::instance_arns(client, &name, None, None).await?;
+    let (container_instances, _) = pages::instances(client, &name, &ids).await?;
     let mut arns = Vec::new();
     for status in [DesiredStatus::Running, DesiredStatus::Stopped] {
         let request =
             ListTasksRequest { cluster: Some(name.clone()), desired_status: Some(status.into()), ..Default::default() };
-        arns.extend(pages::task_arns(&context.client, request).await?);
+        arns.extend(pages::task_arns(client, request).await?);
     }
     let mut tasks_by_status = BTreeMap::new();
     if arns.len() <= TASKS_COUNTED_MAX {
-        for task in pages::tasks(&context.client, &name, &arns).await?.0 {
+        for task in pages::tasks(client, &name, &arns).await?.0 {
             *tasks_by_status.entry(task.last_status.unwrap_or_default()).or_insert(0) += 1;
         }
     } else {

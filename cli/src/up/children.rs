@@ -5,13 +5,16 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use drydock_proto::control::{RemoveControllerRequest, StatusRequest};
 use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::console::Console;
-use super::layout::{DataDir, Layout, replace, taken};
+use super::layout::{ControllerPlace, DataDir, Layout, replace, taken};
 use super::ready;
 use super::supervise::{NOTICES_MAX, Notice, Program, Supervised};
+use crate::client::{Client, Kind};
+use crate::commands::controller::Api;
 use crate::failure::Failure;
 use crate::output::Table;
 
@@ -125,36 +128,95 @@ impl Children {
     /// # Errors
     /// A file can't be written or a process not be started.
     pub fn start_controllers(&mut self) -> Result<(), Failure> {
-        let initial: Vec<_> = self
-            .layout
-            .controllers
-            .iter()
-            .map(|place| {
-                json!({
-                    "name": place.name,
-                    "id": place.id,
-                    "peer_address": place.peer_address(),
-                    "api_address": place.api_address(self.layout.listen),
-                })
-            })
-            .collect();
         for place in self.layout.controllers.clone() {
-            let config = json!({
-                "name": place.name,
-                "data_dir": self.folder.join(&place.name),
-                "api": {
-                    "listen": SocketAddr::new(self.layout.listen, place.api_port),
-                    "advertise": place.api_address(self.layout.listen),
-                },
-                "peer": { "listen": place.peer_address() },
-                "initial": initial,
-                "region": self.layout.region,
-                "settings": { "healthy_after_ms": self.layout.healthy_after_ms },
-            });
-            let program = self.program("controller", &place.name, &config, CONTROLLER_GRACE)?;
-            self.controllers.push(Supervised::start(program, self.notices.clone())?);
+            let started = self.start_controller(&place)?;
+            self.controllers.push(started);
         }
         Ok(())
+    }
+
+    fn start_controller(&self, place: &ControllerPlace) -> Result<Supervised, Failure> {
+        let listen = self.layout.listen;
+        let mut config = json!({
+            "name": place.name,
+            "data_dir": self.folder.join(&place.name),
+            "api": {
+                "listen": SocketAddr::new(listen, place.api_port),
+                "advertise": place.api_address(listen),
+            },
+            "peer": { "listen": place.peer_address() },
+            "region": self.layout.region,
+            "settings": { "healthy_after_ms": self.layout.healthy_after_ms },
+        });
+        let other = self.layout.controllers.iter().find(|other| other.name != place.name);
+        match other.filter(|_| place.joined) {
+            Some(other) => config["join"] = json!(other.api_address(listen)),
+            None => config["initial"] = self.initial(),
+        }
+        let program = self.program("controller", &place.name, &config, CONTROLLER_GRACE)?;
+        Supervised::start(program, self.notices.clone())
+    }
+
+    /// The controllers of the first run.
+    fn initial(&self) -> serde_json::Value {
+        let listen = self.layout.listen;
+        let member = |place: &ControllerPlace| {
+            json!({
+                "name": place.name,
+                "id": place.id,
+                "peer_address": place.peer_address(),
+                "api_address": place.api_address(listen),
+            })
+        };
+        self.layout.controllers.iter().map(member).collect()
+    }
+
+    /// Names of the controllers that ended and can't come back as they are.
+    #[must_use]
+    pub fn lost(&self) -> Vec<String> {
+        let lost = self.controllers.iter().filter(|child| child.ended_for_good());
+        lost.map(|child| child.name().to_owned()).collect()
+    }
+
+    /// Puts a new controller in the place of one that is lost: moves its folder aside, removes it from the membership,
+    /// and starts one with an empty folder that joins the others. Gives where the old folder is, if there was one. What it
+    /// did before it failed needn't be undone: the next try goes on from there.
+    ///
+    /// # Errors
+    /// The others have no majority, or a file can't be moved or written.
+    pub async fn replace_controller(&mut self, name: &str, client: &Client) -> Result<Option<PathBuf>, Failure> {
+        let at = self.layout.controllers.iter().position(|place| place.name == name);
+        let at = at.ok_or_else(|| Failure::Other(format!("there is no controller {name}")))?;
+        let ask = async |mut control: Api, request| control.status(request).await;
+        let status = client.control(Kind::Read, StatusRequest {}, ask).await?;
+        // It isn't where somebody removed it, or a try that failed later did.
+        if let Some(member) = status.controllers.iter().find(|member| member.name == name) {
+            let request = RemoveControllerRequest { controller: member.id.to_string() };
+            let remove = async |mut control: Api, request| control.remove_controller(request).await;
+            client.control(Kind::Once, request, remove).await?;
+        }
+        let aside = self.move_aside(name)?;
+        self.layout.controllers[at].joined = true;
+        self.layout.write(&self.folder)?;
+        let new = self.start_controller(&self.layout.controllers[at])?;
+        if let Some(old) = self.controllers.iter_mut().find(|child| child.name() == name) {
+            let old = std::mem::replace(old, new);
+            old.ask_to_end();
+            old.ended().await;
+        }
+        Ok(aside)
+    }
+
+    /// Moves the folder of a controller out of its way, to the first free name.
+    fn move_aside(&self, name: &str) -> Result<Option<PathBuf>, Failure> {
+        let folder = self.folder.join(name);
+        if !folder.exists() {
+            return Ok(None);
+        }
+        let free = (1_u32..).map(|number| self.folder.join(format!("{name}.lost-{number}"))).find(|to| !to.exists());
+        let to = free.ok_or_else(|| Failure::Other(format!("no name is free beside {}", folder.display())))?;
+        std::fs::rename(&folder, &to).map_err(Failure::system(format!("can't move {}", folder.display())))?;
+        Ok(Some(to))
     }
 
     /// Starts all agents.
@@ -204,7 +266,7 @@ impl Children {
                 result = &mut future => return result,
                 _ = look.tick() => {
                     let mut all = self.controllers.iter().chain(&self.agents);
-                    if let Some(dead) = all.find(|child| child.deaths() >= DEATHS_MAX) {
+                    if let Some(dead) = all.find(|child| child.deaths() >= DEATHS_MAX && !child.ended_for_good()) {
                         return Err(Failure::Other(format!("{} died {DEATHS_MAX} times", dead.name())));
                     }
                 }

@@ -18,6 +18,8 @@ pub const PORTS_A_CONTROLLER: u16 = 10;
 pub const CONTROLLERS_MAX: u16 = 7;
 /// Agents of one machine.
 pub const INSTANCES_MAX: u16 = 64;
+/// The layout's file in the folder.
+const LAYOUT_FILE: &str = "up.json";
 /// The version of `up.json` that this program writes and reads.
 const VERSION: u32 = 1;
 
@@ -33,7 +35,7 @@ pub struct Layout {
     pub healthy_after_ms: Option<u64>,
     /// The address that APIs listen on.
     pub listen: IpAddr,
-    /// Never changed after the first run.
+    /// Their names and ports never change after the first run.
     pub controllers: Vec<ControllerPlace>,
     /// How many agents were wanted last.
     pub instances: u16,
@@ -51,6 +53,9 @@ pub struct ControllerPlace {
     pub api_port: u16,
     /// Port for its peers, on loopback.
     pub peer_port: u16,
+    /// Whether it came in place of one that was lost: it joined the others, under an id that it drew itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub joined: bool,
 }
 
 impl ControllerPlace {
@@ -73,6 +78,15 @@ impl Layout {
     #[must_use]
     pub fn api_addresses(&self) -> Vec<String> {
         self.controllers.iter().map(|place| place.api_address(self.listen)).collect()
+    }
+
+    /// Writes it down in the folder.
+    ///
+    /// # Errors
+    /// The folder can't be written.
+    pub fn write(&self, folder: &Path) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(self).map_err(|error| Failure::Other(error.to_string()))?;
+        replace(&folder.join(LAYOUT_FILE), &text)
     }
 
     /// Every address that controllers listen on.
@@ -173,7 +187,7 @@ impl DataDir {
     /// # Errors
     /// A wish that contradicts what the folder holds, out of bounds, or no port; or the file can't be read or written.
     pub fn layout(&self, wishes: &Wishes) -> Result<(Layout, Vec<String>), Failure> {
-        let file = self.path.join("up.json");
+        let file = self.path.join(LAYOUT_FILE);
         let mut notes = Vec::new();
         let layout = match std::fs::read(&file) {
             Ok(bytes) => self.changed(self.read(&file, &bytes)?, wishes, &mut notes)?,
@@ -187,8 +201,7 @@ impl DataDir {
             }
             Err(error) => return Err(Failure::system(format!("can't read {}", file.display()))(error)),
         };
-        let text = serde_json::to_string_pretty(&layout).map_err(|error| Failure::Other(error.to_string()))?;
-        replace(&file, &text)?;
+        layout.write(&self.path)?;
         Ok((layout, notes))
     }
 
@@ -280,6 +293,7 @@ fn fresh(wishes: &Wishes) -> Result<Layout, Failure> {
             id: random_id()?,
             api_port,
             peer_port,
+            joined: false,
         });
     }
     let region = wishes.region.clone().unwrap_or_else(|| "us-east-1".to_owned());

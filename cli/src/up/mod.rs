@@ -8,15 +8,18 @@ pub mod layout;
 pub mod ready;
 pub mod supervise;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use bollard::Docker;
 use clap::Args;
+use drydock_proto::control::StatusRequest;
 
 use crate::arguments::ENDPOINT_DEFAULT;
-use crate::client::Client;
+use crate::client::{Client, Kind};
+use crate::commands::controller::Api;
 use crate::commands::{Context, flags};
 use crate::failure::Failure;
 use crate::output::Screen;
@@ -25,6 +28,9 @@ use children::{Capacity, Children};
 use console::Console;
 use example::Example;
 use layout::{DataDir, Layout, Wishes};
+
+/// How often is looked whether a controller is lost.
+const LOST_LOOK: Duration = Duration::from_millis(500);
 
 /// Arguments of the command.
 #[derive(Debug, Args)]
@@ -170,8 +176,11 @@ async fn work(
     let layout = children.layout().clone();
     children.wait_for_ports(console).await?;
     children.start_controllers()?;
-    let status = children.or_dead(ready::leader(&layout)).await?;
     let client = Client::new(&layout.api_addresses().join(","), false)?;
+    let mut status = children.or_dead(ready::leader(&layout, || children.lost())).await?;
+    if replace(children, &children.lost(), &client, console).await {
+        status = children.or_dead(ready::leader(&layout, || children.lost())).await?;
+    }
     ready::cluster(&client).await?;
     children.start_agents()?;
     children.or_dead(ready::instances(&client, usize::from(layout.instances))).await?;
@@ -179,7 +188,8 @@ async fn work(
     children.all_are_ready();
     console.text(&children.overview(leader));
     console.line(&format!("ready after {:.1} s", start.elapsed().as_secs_f64()));
-    let context = Context { client, screen: *screen, cluster: ready::CLUSTER.to_owned(), cluster_is_named: true };
+    let context =
+        Context { client: client.clone(), screen: *screen, cluster: ready::CLUSTER.to_owned(), cluster_is_named: true };
     if let Some(example) = arguments.example {
         console.line("");
         example::show(&context, console, example, docker).await?;
@@ -188,7 +198,42 @@ async fn work(
         return Ok(());
     }
     console.text(&next_steps(&layout, arguments.example));
-    std::future::pending().await
+    keep_whole(children, &client, console).await
+}
+
+/// Replaces controllers that can't come back as they are; whether there was one. Where one can't be replaced the others go
+/// on without it.
+async fn replace(children: &mut Children, lost: &[String], client: &Client, console: &Console) -> bool {
+    for name in lost {
+        match children.replace_controller(name, client).await {
+            Ok(aside) => {
+                let kept = aside.map(|folder| format!("; its old folder is kept as {}", folder.display()));
+                console.line(&format!("{name} is replaced by a new controller{}", kept.unwrap_or_default()));
+            }
+            Err(failure) => {
+                console.line(&format!("{name} isn't replaced: {failure}. The next `drydock up` tries it again"));
+            }
+        }
+    }
+    !lost.is_empty()
+}
+
+/// Goes on for ever; replaces a member that lost its disk meanwhile, once. One that somebody removed stays away until the
+/// next start.
+async fn keep_whole(children: &mut Children, client: &Client, console: &Console) -> Result<(), Failure> {
+    let mut look = tokio::time::interval(LOST_LOOK);
+    let mut seen = BTreeSet::new();
+    loop {
+        look.tick().await;
+        let mut lost: Vec<String> = children.lost().into_iter().filter(|name| seen.insert(name.clone())).collect();
+        if lost.is_empty() {
+            continue;
+        }
+        let call = async |mut control: Api, request| control.status(request).await;
+        let Ok(status) = client.control(Kind::Read, StatusRequest {}, call).await else { continue };
+        lost.retain(|name| status.controllers.iter().any(|member| member.name == *name));
+        replace(children, &lost, client, console).await;
+    }
 }
 
 fn next_steps(layout: &Layout, example: Option<Example>) -> String {

@@ -18,25 +18,29 @@ const POLL: Duration = Duration::from_millis(25);
 const ASK: Duration = Duration::from_millis(20);
 /// Wait for a leader. The aim for all is 3 s; a loaded machine gets more.
 const LEADER_MAX: Duration = Duration::from_secs(60);
+/// The same where so many are lost that the rest can hardly have one (they do where the lost ones were removed before).
+const MINORITY_MAX: Duration = Duration::from_secs(10);
 /// Wait for the instances after that.
 const INSTANCES_MAX: Duration = Duration::from_secs(60);
 /// The cluster that agents join.
 pub const CLUSTER: &str = "default";
 
-/// Waits until every controller names the same leader in the same term; gives one's status.
+/// Waits until every controller names the same leader in the same term; gives one's status. Those that `lost` names
+/// aren't waited for.
 ///
 /// # Errors
-/// They don't within a minute; the text says what each of them said last.
-pub async fn leader(layout: &Layout) -> Result<StatusResponse, Failure> {
-    let deadline = Instant::now() + LEADER_MAX;
-    let addresses = layout.api_addresses();
+/// They don't within a minute (10 s where as many are lost as decide), or all are lost; the text says what each of them
+/// said last.
+pub async fn leader(layout: &Layout, lost: impl Fn() -> Vec<String>) -> Result<StatusResponse, Failure> {
+    let start = Instant::now();
     let mut clients = Vec::new();
-    for address in &addresses {
-        clients.push(Client::new(address, true)?.patient(ASK));
+    for place in &layout.controllers {
+        clients.push((place, Client::new(&place.api_address(layout.listen), true)?.patient(ASK)));
     }
     loop {
+        let gone = lost();
         let mut found: Vec<Result<StatusResponse, Failure>> = Vec::new();
-        for client in &clients {
+        for (_, client) in clients.iter().filter(|(place, _)| !gone.contains(&place.name)) {
             let call = async |mut control: Api, request| control.status(request).await;
             found.push(client.control(Kind::Read, StatusRequest {}, call).await);
         }
@@ -51,22 +55,28 @@ pub async fn leader(layout: &Layout) -> Result<StatusResponse, Failure> {
         {
             return Ok(status.clone());
         }
-        if Instant::now() > deadline {
-            let said: Vec<String> = addresses.iter().zip(&found).map(|(address, found)| said(address, found)).collect();
-            let limit = LEADER_MAX.as_secs();
+        let limit = match gone.len() * 2 >= clients.len() {
+            _ if found.is_empty() => Duration::ZERO,
+            true => MINORITY_MAX,
+            false => LEADER_MAX,
+        };
+        if start.elapsed() >= limit {
+            let left = clients.iter().filter(|(place, _)| !gone.contains(&place.name)).map(|(place, _)| *place);
+            let said = left.zip(&found).map(|(place, found)| format!("\n  {}: {}", place.name, said(found)));
+            let gone = gone.iter().map(|name| format!("\n  {name}: ended, and can't come back as it is"));
             return Err(Failure::Other(format!(
-                "the controllers found no leader in {limit} s:\n  {}",
-                said.join("\n  ")
+                "the controllers agree on no leader{}",
+                said.chain(gone).collect::<String>()
             )));
         }
         tokio::time::sleep(POLL).await;
     }
 }
 
-fn said(address: &str, found: &Result<StatusResponse, Failure>) -> String {
+fn said(found: &Result<StatusResponse, Failure>) -> String {
     match found {
-        Ok(status) if status.leader_id == 0 => format!("{address}: no leader in term {}", status.term),
-        Ok(status) => format!("{address}: leader {} in term {}", status.leader_id, status.term),
+        Ok(status) if status.leader_id == 0 => format!("knows no leader in term {}", status.term),
+        Ok(status) => format!("follows {} in term {}", status.leader_id, status.term),
         Err(failure) => failure.to_string(),
     }
 }

@@ -8,13 +8,13 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, watch};
 
-use crate::failure::{EXIT_DISMISSED, Failure};
+use crate::failure::{EXIT_FOR_GOOD, Failure};
 
 /// First wait before a child that died is started again; it doubles with each death up to [`RESTART_MAX`].
 const RESTART_MIN: Duration = Duration::from_millis(100);
@@ -61,8 +61,15 @@ pub const NOTICES_MAX: usize = 256;
 pub struct Supervised {
     program: Program,
     stop: watch::Sender<bool>,
-    deaths: Arc<AtomicU32>,
+    past: Arc<Past>,
     task: tokio::task::JoinHandle<()>,
+}
+
+/// What became of it so far.
+#[derive(Debug, Default)]
+struct Past {
+    deaths: AtomicU32,
+    ended_for_good: AtomicBool,
 }
 
 impl Supervised {
@@ -73,9 +80,9 @@ impl Supervised {
     pub fn start(program: Program, notices: mpsc::Sender<Notice>) -> Result<Self, Failure> {
         let child = spawn(&program)?;
         let (stop, stopped) = watch::channel(false);
-        let deaths = Arc::new(AtomicU32::new(0));
-        let task = tokio::spawn(keep(program.clone(), child, stopped, notices, Arc::clone(&deaths)));
-        Ok(Self { program, stop, deaths, task })
+        let past = Arc::new(Past::default());
+        let task = tokio::spawn(keep(program.clone(), child, stopped, notices, Arc::clone(&past)));
+        Ok(Self { program, stop, past, task })
     }
 
     /// The last lines of its log, under their file's name.
@@ -93,7 +100,19 @@ impl Supervised {
     /// How often it has died.
     #[must_use]
     pub fn deaths(&self) -> u32 {
-        self.deaths.load(Ordering::Relaxed)
+        self.past.deaths.load(Ordering::Relaxed)
+    }
+
+    /// Whether it ended and can't come back as it is: it isn't started again.
+    #[must_use]
+    pub fn ended_for_good(&self) -> bool {
+        self.past.ended_for_good.load(Ordering::Relaxed)
+    }
+
+    /// The last line of its log: why it ended.
+    #[must_use]
+    pub fn last_line(&self) -> String {
+        last_line(&self.program.log)
     }
 
     /// Asks it to end. It may take its time: see [`Supervised::ended`].
@@ -136,7 +155,7 @@ async fn keep(
     child: Child,
     mut stopped: watch::Receiver<bool>,
     notices: mpsc::Sender<Notice>,
-    deaths: Arc<AtomicU32>,
+    past: Arc<Past>,
 ) {
     let notify = |text: String| {
         // Full: people have enough to read.
@@ -174,13 +193,10 @@ async fn keep(
                 _ = look.tick() => cut_log(&program.log),
             }
         };
-        deaths.fetch_add(1, Ordering::Relaxed);
-        if status.as_ref().is_ok_and(|status| status.code() == Some(i32::from(EXIT_DISMISSED))) {
-            notify(format!(
-                "ended: the controllers don't want it any more (it was deregistered or removed, or its disk was replaced). \
-                 It isn't started again; why: {}",
-                program.log.display()
-            ));
+        past.deaths.fetch_add(1, Ordering::Relaxed);
+        if status.as_ref().is_ok_and(|status| status.code() == Some(i32::from(EXIT_FOR_GOOD))) {
+            past.ended_for_good.store(true, Ordering::Relaxed);
+            notify(format!("ended, and isn't started again: {}", last_line(&program.log)));
             return asked(&mut stopped).await;
         }
         if started.elapsed() > RECOVERED {
@@ -233,6 +249,7 @@ fn cut_log(log: &Path) {
     }
 }
 
+/// The end of a log. A line that repeats (a child that dies of the same again and again) is shown once.
 fn tail(log: &Path) -> std::io::Result<String> {
     let mut file = File::open(log)?;
     let length = file.metadata()?.len();
@@ -240,6 +257,14 @@ fn tail(log: &Path) -> std::io::Result<String> {
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
-    let lines: Vec<&str> = text.lines().collect();
+    let all: Vec<&str> = text.lines().collect();
+    let again = |at: usize| all[at + 1..].contains(&all[at]);
+    let lines: Vec<&str> = (0..all.len()).filter(|at| !again(*at)).map(|at| all[at]).collect();
     Ok(lines[lines.len().saturating_sub(TAIL_LINES)..].iter().map(|line| format!("  {line}\n")).collect())
+}
+
+fn last_line(log: &Path) -> String {
+    let end = tail(log).unwrap_or_default();
+    let line = end.lines().last().unwrap_or_default().trim();
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
 }

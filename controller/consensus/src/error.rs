@@ -200,3 +200,17 @@ pub enum Fatal {
         members: Membership,
     },
 }
+
+impl Fatal {
+    /// Whether this replica can't come back with the disk that it has: it was removed, or data that it acknowledged are
+    /// gone or damaged. Anything else (a full disk, say) may be over at the next start.
+    #[must_use]
+    pub fn is_for_good(&self) -> bool {
+        match self {
+            Self::Store(error) => error.lost_data(),
+            Self::Snapshot(error) => error.lost_data(),
+            Self::LostEntries { .. } | Self::Removed { .. } => true,
+            Self::Halted(_) | Self::Raft(_) | Self::BadConfChange { .. } | Self::Panicked(_) | Self::Config(_) => false,
+        }
+    }
+}

@@ -164,6 +164,7 @@ impl Cluster {
     /// Adds a controller that joins through the first one.
     pub async fn join(&mut self, name: &str) {
         let mut config = config(name, &self.folder, any_port(), any_port());
+        config.data_dir = self.folder.path().join(format!("joined-{name}"));
         config.join = Some(self.members[0].api.clone());
         let listeners = Listeners::bind(&config).await.unwrap();
         config.api.listen = listeners.api_address().unwrap();

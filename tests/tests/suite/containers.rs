@@ -120,6 +120,9 @@ async fn exit_codes_and_logs_come_through() -> Result<()> {
     let lines = logs(&ecs, &arn).await?;
     assert_eq!(lines.iter().map(|line| line.message.as_str()).collect::<Vec<_>>(), ["done with it"]);
     assert_eq!(lines[0].stream, "stdout");
+    clean_up(&engine, std::slice::from_ref(&arn))?;
+    let ran = cluster.command(&["logs", &arn])?;
+    assert!(ran.stderr.contains("main: its container is gone, and its log with it"), "{ran:?}");
 
     ecs.register(&json!({
         "family": "missing",
@@ -133,7 +136,7 @@ async fn exit_codes_and_logs_come_through() -> Result<()> {
     let why = stopped.containers[0].reason();
     assert!(why.contains("CannotPullContainerError"), "{why}");
     cluster.finish().await?;
-    clean_up(&engine, &[arn, missing])
+    clean_up(&engine, &[missing])
 }
 
 async fn logs(ecs: &Ecs, task: &str) -> Result<Vec<LogLine>> {

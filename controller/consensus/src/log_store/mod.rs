@@ -225,6 +225,12 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the data that this replica acknowledged are gone or damaged: no later start can find them again.
+    #[must_use]
+    pub fn lost_data(&self) -> bool {
+        matches!(self, Self::Wiped { .. } | Self::Corrupt { .. } | Self::LostTail { .. })
+    }
+
     pub(crate) fn disk(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |error| Self::Disk { doing, path, reason: error.to_string() }

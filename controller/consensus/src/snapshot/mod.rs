@@ -116,6 +116,12 @@ const RESTORE: &str = "Nothing was changed. Restore the file from a copy, or rem
                        new id and an empty data directory";
 
 impl SnapshotError {
+    /// Whether a file of this replica's own is gone or damaged: no later start can find it again.
+    #[must_use]
+    pub fn lost_data(&self) -> bool {
+        matches!(self, Self::Missing { .. } | Self::Truncated { .. } | Self::Corrupt { .. })
+    }
+
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { doing, path, source }
