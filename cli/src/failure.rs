@@ -133,6 +133,9 @@ impl Failure {
             Failure::Unavailable(_) => {
                 "a majority of the controllers must run: see `drydock status`; reads work with --stale meanwhile"
             }
+            Failure::Partly(text) if text.ends_with(": MISSING") => {
+                "it isn't in the cluster, or not any more: `list` shows what is; --cluster names another"
+            }
             Failure::Uncertain(_) => "look whether it was done (list or describe) before you repeat it",
             _ => return None,
         };

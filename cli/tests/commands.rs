@@ -359,7 +359,17 @@ fn a_missing_thing_is_a_failure() {
     let server = Server::start();
     server.fake.ok("describe_services", json!({"failures": [{"arn": "arn:…/nope", "reason": "MISSING"}]}));
     let ran = server.run(&["service", "describe", "nope"]);
-    assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (1, "", "error: arn:…/nope: MISSING\n"));
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{ran:?}");
+    assert!(ran.err.starts_with("error: arn:…/nope: MISSING\nhint: it isn't in the cluster"), "{ran:?}");
+    server.fake.ok("update_container_instances_state", json!({"failures": [{"arn": "arn:…/x", "reason": "MISSING"}]}));
+    let ran = server.run(&["container-instance", "drain", "fedcba9876543210fedcba9876543210"]);
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""), "no empty table: {ran:?}");
+    let placed = json!({"tasks": [{"taskArn": TASK, "lastStatus": "PROVISIONING"}],
+        "failures": [{"reason": "RESOURCE:CPU"}]});
+    server.fake.ok("run_task", placed);
+    let ran = server.run(&["task", "run", "job", "-n", "2", "--quiet"]);
+    let id = TASK.rsplit('/').next().unwrap();
+    assert_eq!((ran.code, ran.out), (1, format!("{id}\n")));
 }
 
 #[test]

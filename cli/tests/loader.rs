@@ -437,6 +437,40 @@ fn a_value_that_ecs_refuses_is_found_in_the_file() {
                 3 |  "taskRoleArn": "<role>",
                   |                 ^"#]],
     );
+    // Replacing the volume's name would only bring an earlier refusal.
+    check(
+        "{\"family\": \"f\", \"volumes\": [{\"name\": \"v\"}], \"containerDefinitions\": [{\"name\": \"a\", \"image\": \"i\",\n\
+         \"mountPoints\": [{\"sourceVolume\": \"v\", \"containerPath\": \"/v\"}], \"memory\": 512,\n\
+         \"logConfiguration\": {\"logDriver\": \"awsfirelens\"}}]}",
+        expect![[r#"
+            web.json:3:35: containerDefinitions[0].logConfiguration.logDriver: ClientException: When a container has the awsfirelens log driver, one container must have a firelensConfiguration.
+                3 | "logConfiguration": {"logDriver": "awsfirelens"}}]}
+                  |                                   ^"#]],
+    );
+    check(
+        "{\"family\": \"f\", \"containerDefinitions\": [{\"name\": \"a\", \"image\": \"i\", \"memory\": 512},\n\
+         {\"name\": \"a\", \"image\": \"i\", \"memory\": 512}]}",
+        expect![[r#"
+            web.json:2:10: containerDefinitions[1].name: ClientException: Duplicate container name 'a'.
+                2 | {"name": "a", "image": "i", "memory": 512}]}
+                  |          ^"#]],
+    );
+    check(
+        "{\"family\": \"f\", \"requiresCompatibilities\": [\"FARGATE\"], \"cpu\": \"256\", \"memory\": \"512\",\n\
+         \"networkMode\": \"bridge\", \"containerDefinitions\": [{\"name\": \"a\", \"image\": \"i\"}]}",
+        expect![[r#"
+            web.json:2:16: networkMode: ClientException: Fargate only supports network mode ‘awsvpc’.
+                2 | "networkMode": "bridge", "containerDefinitions": [{"name": "a", "image": "i"}]}
+                  |                ^"#]],
+    );
+    check(
+        "{\"family\": \"f\", \"requiresCompatibilities\": [\"FARGATE\"], \"networkMode\": \"awsvpc\",\n \"cpu\": \"256\", \"memory\": \"4096\",\n\
+         \"containerDefinitions\": [{\"name\": \"a\", \"image\": \"i\"}]}",
+        expect![[r#"
+            web.json:2:26: memory: ClientException: No Fargate configuration exists for given values: 256 CPU, 4096 memory. See the Amazon ECS documentation for the valid values.
+                2 |  "cpu": "256", "memory": "4096",
+                  |                          ^"#]],
+    );
     check(
         "{\"family\": \"f\"}",
         expect![[r#"

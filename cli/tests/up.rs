@@ -243,11 +243,12 @@ fn a_controller_that_lost_its_disk_is_replaced() {
     let all = ["controller-1", "controller-2", "controller-3"];
     holds(|| (members(&folder) == all).then_some(()));
     // One after the other, each as another way to lose a controller; the first of them leads as often as not.
-    let losses: [(&str, &dyn Fn(&Path), &str); 4] = [
-        ("controller-3", &|disk| std::fs::remove_dir_all(disk).unwrap(), "by another disk"),
-        ("controller-1", &|disk| std::fs::write(last_log(disk), [7; 4_096]).unwrap(), "lost acknowledged writes"),
-        ("controller-3", &|disk| std::fs::remove_dir_all(disk).unwrap(), "is a member already"),
-        ("controller-2", &|_| {}, "removed"),
+    type Lose = fn(&Path);
+    let losses: [(&str, Lose, &str); 4] = [
+        ("controller-3", |disk| std::fs::remove_dir_all(disk).unwrap(), "by another disk"),
+        ("controller-1", |disk| std::fs::write(last_log(disk), [7; 4_096]).unwrap(), "lost acknowledged writes"),
+        ("controller-3", |disk| std::fs::remove_dir_all(disk).unwrap(), "is a member already"),
+        ("controller-2", |_| {}, "removed"),
     ];
     for (at, (name, lose, why)) in losses.iter().enumerate() {
         let cluster = format!("before-{at}");

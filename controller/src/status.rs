@@ -24,6 +24,7 @@ impl Core {
         let members = self.directory.now();
         let leader_id = self.leaderships.now().leader.unwrap_or(0);
         let leads = self.leader.load();
+        let applied = self.view.index();
         IdentifyResponse {
             fingerprint: hex(self.fingerprint),
             id: self.me,
@@ -31,8 +32,9 @@ impl Core {
             leader_peer_address: members.by_id.get(&leader_id).map(|m| m.peer_address.clone()).unwrap_or_default(),
             role: role(status.role, members.by_id.get(&self.me)) as u32,
             term: status.term,
-            commit_index: status.commit,
-            applied_index: self.view.index(),
+            // The consensus thread's word may be older than the view.
+            commit_index: status.commit.max(applied),
+            applied_index: applied,
             snapshot_index: status.snapshot_index,
             version: VERSION.to_owned(),
             connected_agents: leads.as_ref().map(|leader| u32::try_from(leader.sessions.count()).unwrap_or(u32::MAX)),

@@ -146,8 +146,7 @@ async fn set(context: &Context, instances: &[String], status: ContainerInstanceS
         .client
         .ecs(Kind::Idempotent, request, async |mut ecs, request| ecs.update_container_instances_state(request).await)
         .await?;
-    context.screen.answer(&answer, || table(&answer.container_instances))?;
-    context.none_failed(&answer.failures)
+    context.answer_beside(&answer, &answer.failures, || table(&answer.container_instances))
 }
 
 /// Instances for people; CPU in units and memory in MiB, what is free of what there is.

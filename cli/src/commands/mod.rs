@@ -25,10 +25,11 @@ pub mod task_set;
 pub mod wait;
 
 use drydock_proto::ecs::Failure as EcsFailure;
+use serde::Serialize;
 
 use crate::client::Client;
 use crate::failure::Failure;
-use crate::output::Screen;
+use crate::output::{Format, Screen, Table};
 
 /// The ECS API's client.
 pub type Ecs = drydock_proto::ecs::ecs_client::EcsClient<tonic::transport::Channel>;
@@ -57,6 +58,24 @@ impl Context {
     #[must_use]
     pub fn cluster_over(&self, of_file: Option<String>) -> Option<String> {
         of_file.filter(|_| !self.cluster_is_named).or_else(|| self.in_cluster())
+    }
+
+    /// An answer that lists failures beside what went well: the table of the latter, if there is any, and then as
+    /// [`Context::none_failed`].
+    ///
+    /// # Errors
+    /// There is a failure, or the output is closed.
+    pub fn answer_beside<T: Serialize>(
+        &self,
+        answer: &T,
+        failures: &[EcsFailure],
+        table: impl FnOnce() -> Table,
+    ) -> Result<(), Failure> {
+        match self.screen.format {
+            Format::Table if !failures.is_empty() => self.screen.rows(&table())?,
+            _ => self.screen.answer(answer, table)?,
+        }
+        self.none_failed(failures)
     }
 
     /// Ends a command whose answer lists failures: they go to stderr, and the command fails.

@@ -25,8 +25,7 @@ pub async fn protect(context: &Context, tasks: &[String], lasting: Option<Durati
         .client
         .ecs(Kind::Idempotent, request, async |mut ecs, request| ecs.update_task_protection(request).await)
         .await?;
-    context.screen.answer(&answer, || table(&answer.protected_tasks))?;
-    context.none_failed(&answer.failures)
+    context.answer_beside(&answer, &answer.failures, || table(&answer.protected_tasks))
 }
 
 /// Shows whether tasks are protected, and until when.
@@ -39,8 +38,7 @@ pub async fn protection(context: &Context, tasks: &[String]) -> Result<(), Failu
         .client
         .ecs(Kind::Read, request, async |mut ecs, request| ecs.get_task_protection(request).await)
         .await?;
-    context.screen.answer(&answer, || table(&answer.protected_tasks))?;
-    context.none_failed(&answer.failures)
+    context.answer_beside(&answer, &answer.failures, || table(&answer.protected_tasks))
 }
 
 /// Whole minutes, as the API counts; what has begun counts.

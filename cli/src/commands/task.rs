@@ -149,6 +149,9 @@ pub struct Run {
     /// Runs nothing: says where the tasks would go, or why they would find no place.
     #[arg(long, conflicts_with = "wait")]
     dry_run: bool,
+    /// Prints whole ids only, one a line.
+    #[arg(short, long, conflicts_with = "dry_run")]
+    quiet: bool,
     /// Waits until all are STOPPED, and fails (exit code 4) if one ended with anything but 0; with =running until all
     /// are RUNNING.
     #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "stopped")]
@@ -250,7 +253,7 @@ async fn list(context: &Context, request: ListTasksRequest, quiet: bool) -> Resu
 
 async fn run_tasks(context: &Context, arguments: Run) -> Result<(), Failure> {
     let (wait, timeout, progress) = (arguments.wait, arguments.timeout, arguments.progress);
-    let dry_run = arguments.dry_run;
+    let (dry_run, quiet) = (arguments.dry_run, arguments.quiet);
     let request = run_request(context, arguments)?;
     if dry_run {
         return explain::dry_run(context, request).await;
@@ -262,12 +265,20 @@ async fn run_tasks(context: &Context, arguments: Run) -> Result<(), Failure> {
         explain::unplaced(context, asked, answer.failures.len()).await;
     }
     let arns: Vec<String> = answer.tasks.iter().filter_map(|task| task.task_arn.clone()).collect();
+    if quiet {
+        let ids: String = arns.iter().map(|arn| format!("{}\n", name_of(arn))).collect();
+        crate::output::print(&ids)?;
+    }
     let Some(goal) = wait.filter(|_| !arns.is_empty()) else {
-        context.screen.answer(&answer, || table(&answer.tasks))?;
-        return context.none_failed(&answer.failures);
+        return match quiet {
+            true => context.none_failed(&answer.failures),
+            false => context.answer_beside(&answer, &answer.failures, || table(&answer.tasks)),
+        };
     };
     let ended = wait::tasks(context, &arns, goal, timeout, progress).await;
-    if let Ok(tasks) = &ended {
+    if let Ok(tasks) = ended.as_ref()
+        && !quiet
+    {
         let answer = DescribeTasksResponse { tasks: tasks.clone(), failures: Vec::new() };
         context.screen.answer(&answer, || table(tasks))?;
     }

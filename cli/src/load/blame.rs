@@ -10,6 +10,8 @@ use super::tree::{Node, Value};
 
 /// Values of a file that are tried; where it has more, no place is told.
 const VALUES_MAX: usize = 2_000;
+/// What is put in a text's place.
+const HARMLESS: &str = "harmless";
 
 /// A file as it was read, kept for telling places in it.
 #[derive(Debug)]
@@ -38,33 +40,49 @@ impl Source {
         if places.len() > VALUES_MAX {
             return None;
         }
-        // With harmless values in a place: is the text gone with each of them, and is the file good with one?
-        let without = |place: &Vec<usize>| {
-            let mut root = self.root.clone();
-            let tried = harmless(&root, place).into_iter().filter_map(|value| {
-                if let Some(node) = at_mut(&mut root, place) {
-                    node.value = value;
-                }
-                refused(&root)
-            });
-            let tried: Vec<Option<String>> = tried.collect();
-            let gone = !tried.is_empty() && tried.iter().all(|now| now.as_deref() != Some(text));
-            (gone, tried.iter().any(Option::is_none))
-        };
-        let blamed: Vec<(&Vec<usize>, bool)> = places
-            .iter()
-            .map(|place| (place, without(place)))
-            .filter_map(|(place, (gone, good))| (gone || good).then_some((place, good)))
-            .collect();
-        // A name that the text repeats changes it, too; but only the one to blame makes the file good.
-        let place = blamed.iter().find(|(_, good)| *good).or(blamed.first()).map(|(place, _)| (*place).clone());
-        let place = place.or_else(|| self.last_to_blame(&places, text, &refused));
+        let place =
+            self.first_to_blame(&places, text, &refused).or_else(|| self.last_to_blame(&places, text, &refused));
         let about_containers = text.contains("ontainer");
         let place = place.or_else(|| about_containers.then(|| self.item_to_blame(&is_refused_so)).flatten());
         let place = place.unwrap_or_default();
         let (path, node) = self.describe(&place)?;
         let complaint = Complaint { at: Some(node.at), path, message: format!("{exception}: {text}"), hint: None };
         Some(render(&self.name, &self.text, &[complaint]))
+    }
+
+    /// The value without which the text doesn't come. Of several: one that makes the file good (a name that the text
+    /// repeats changes it, too), that the text speaks of, the last.
+    fn first_to_blame(
+        &self,
+        places: &[Vec<usize>],
+        text: &str,
+        refused: &impl Fn(&Node) -> Option<Option<String>>,
+    ) -> Option<Vec<usize>> {
+        let said = text.to_ascii_lowercase();
+        let mut best: Option<((bool, usize), &Vec<usize>)> = None;
+        for place in places {
+            let mut root = self.root.clone();
+            let mut tried = |value: Value| {
+                at_mut(&mut root, place)?.value = value;
+                refused(&root)
+            };
+            let (value, others) = (harmless(&self.root, place), words(&self.root, place));
+            let with: Vec<Option<String>> = value.into_iter().filter_map(&mut tried).collect();
+            let good =
+                with.iter().any(Option::is_none) || others.into_iter().filter_map(tried).any(|now| now.is_none());
+            let gone = !with.is_empty() && with.iter().all(|now| now.as_deref() != Some(text));
+            let spoken = self.describe(place).map_or(0, |(path, _)| spoken_of(&path, &said));
+            // What is put in its place may be refused by a rule that comes first, and hide the one that is looked for: only
+            // what the text speaks of is blamed without a file that is good.
+            if !good && (!gone || spoken == 0) {
+                continue;
+            }
+            let score = (good, spoken);
+            if best.is_none_or(|(least, _)| score >= least) {
+                best = Some((score, place));
+            }
+        }
+        best.map(|(_, place)| place.clone())
     }
 
     /// The last one, where several values are refused with the same text: the others are replaced by harmless ones.
@@ -160,9 +178,35 @@ fn harmless(root: &Node, place: &[usize]) -> Vec<Value> {
     match at_mut(&mut root, place).map(|node| &node.value) {
         Some(Value::Bool(value)) => vec![Value::Bool(!value), Value::Null],
         Some(Value::Integer(_)) => [256, 1, 0].map(Value::Integer).into_iter().chain([Value::Null]).collect(),
-        Some(Value::Text(_)) => ["harmless", "256"].map(|text| Value::Text(text.to_owned())).into(),
+        Some(Value::Text(_)) => [HARMLESS, "256"].map(|text| Value::Text(text.to_owned())).into(),
         _ => vec![Value::Null],
     }
+}
+
+/// What may stand for a word that isn't free: nothing, a size, or one of an enum that excludes others.
+fn words(root: &Node, place: &[usize]) -> Vec<Value> {
+    let mut root = root.clone();
+    match at_mut(&mut root, place).map(|node| &node.value) {
+        Some(Value::Text(_)) => {
+            let words = ["awsvpc", "EC2", "json-file", "512"].map(|text| Value::Text(text.to_owned()));
+            words.into_iter().chain([Value::Null]).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// How many words of the last name in a path (`networkMode`: two) a text has.
+fn spoken_of(path: &str, text: &str) -> usize {
+    let name = path.rsplit('.').next().unwrap_or(path);
+    let name = name.split('[').next().unwrap_or(name);
+    let mut words: Vec<String> = Vec::new();
+    for letter in name.chars() {
+        match words.last_mut() {
+            Some(word) if !letter.is_ascii_uppercase() => word.push(letter),
+            _ => words.push(letter.to_ascii_lowercase().to_string()),
+        }
+    }
+    words.iter().filter(|word| text.contains(word.as_str())).count()
 }
 
 fn at_mut<'a>(root: &'a mut Node, place: &[usize]) -> Option<&'a mut Node> {
