@@ -90,6 +90,7 @@ fn every_wait_of_a_service_has_its_sentence() {
         wait("REBALANCING", json!({"zones": [{"name": "a", "tasks": 3}, {"name": "b", "tasks": 1}]})),
         wait("UNEVEN", json!({"zones": [{"name": "a", "tasks": 3}, {"name": "b", "tasks": 1}]})),
         wait("IMAGES", json!({})),
+        wait("LAUNCH_RATE", json!({})),
         wait("CAPACITY", json!({"until": NOW + 1_800.0})),
     ]);
     says(
@@ -128,6 +129,7 @@ fn every_wait_of_a_service_has_its_sentence() {
             - 2 tasks that take the place of others in zones that have more, once healthy: 3 tasks in a, 1 task in b.
             - Zones aren't balanced, and can't be now: 3 tasks in a, 1 task in b. The last event about it says why; tried again in 38 s.
             - 2 tasks until the deployment's first has found the digests of its images; that one is stopped if it isn't RUNNING in 38 s.
+            - 2 tasks beyond those that a service launches within a minute; the next start in 38 s.
             - 2 tasks waiting in PROVISIONING for an instance of their capacity provider; what has none in 30 min is stopped.
         "#]],
     );
@@ -353,7 +355,6 @@ fn a_run_without_a_place_says_why() {
         said.push_str(&format!("{}{}{}\n", ran.out, ran.err, ran.code));
     }
     expect![[r#"
-        TASK  STATUS  DESIRED  HEALTH  TASK DEFINITION  GROUP  INSTANCE  AGE  REASON
         4 container instances looked at; ruled out: 1 by AGENT (the agent isn't connected), 2 by RESOURCE:CPU (too few CPU units left), 1 by RESOURCE:PORTS (a port is taken).
         The closest is fedcba9876543210fedcba9876543210: 256 of 512 CPU units left; port 80 taken; it lacks ecs.capability.x.
         error: arn:aws:ecs:us-east-1:000000000000:container-instance/default/fedcba9876543210fedcba9876543210: RESOURCE:CPU

@@ -198,6 +198,7 @@ impl Waits<'_> {
                 (WaitKind::Uneven, None)
             }
             Wait::Images { tasks, until: _ } => (WaitKind::Images, Some(*tasks)),
+            Wait::LaunchRate { tasks, until: _ } => (WaitKind::LaunchRate, Some(*tasks)),
             Wait::Stage { stage, until: _ } => {
                 told.stage = Some(stage.clone());
                 (WaitKind::Stage, None)

@@ -18,7 +18,7 @@ use drydock_model::resources::Available;
 use drydock_proto::ecs;
 use drydock_reconcile::{command_for, step};
 use drydock_state::command::{RegisterInstance, RunTask, SCHEMA};
-use drydock_state::{Command, Envelope, Key, Outcome, State};
+use drydock_state::{Command, Envelope, Key, Outcome, Settings, State};
 
 const TERM: u64 = 1;
 /// Zones, racks and sizes of the instances: each in turn.
@@ -72,6 +72,8 @@ impl World {
         let scope = Scope { region: "us-east-1".to_owned(), account: "000000000000".to_owned() };
         let mut world = Self { state: State::default(), scope, index: 0, dirty: BTreeSet::new() };
         world.apply(Command::NewEpoch)?;
+        let settings = Settings { service_launches_per_minute: 1_000_000, ..Settings::default() };
+        world.apply(Command::PutSettings(settings))?;
         let cluster_name = Some("default".to_owned());
         world.apply(Command::CreateCluster(Box::new(ecs::CreateClusterRequest {
             cluster_name,

@@ -221,6 +221,9 @@ fn wait_line(wait: &Wait, now: Option<&Timestamp>) -> String {
             "{who} until the deployment's first has found the digests of its images; that one is stopped if it isn't \
              RUNNING in {left}."
         ),
+        WaitKind::LaunchRate => {
+            format!("{who} beyond those that a service launches within a minute; the next start in {left}.")
+        }
         WaitKind::Stage => {
             format!("The stage {} of the deployment, which fails in {left} if it isn't over.", wait.stage())
         }

@@ -166,6 +166,13 @@ pub enum Wait {
         /// When the first is told to stop if it isn't RUNNING.
         until: Millis,
     },
+    /// Tasks beyond those that a service launches within a minute (ecs-semantics §2.7).
+    LaunchRate {
+        /// How many.
+        tasks: u32,
+        /// When the next are launched.
+        until: Millis,
+    },
     /// Zones have uneven numbers of tasks, and that can't be changed now. The last event about it says why.
     Uneven {
         /// How many tasks each zone has.
@@ -231,6 +238,7 @@ impl Wait {
             | Self::Bake { until, .. }
             | Self::Uneven { until, .. }
             | Self::Images { until, .. }
+            | Self::LaunchRate { until, .. }
             | Self::Capacity { until, .. }
             | Self::Stage { until, .. }
             | Self::Rollback { until, .. } => Some(*until),
@@ -251,6 +259,7 @@ impl Wait {
             | Self::Healthy { .. }
             | Self::Protection { .. }
             | Self::Bake { .. }
+            | Self::LaunchRate { .. }
             | Self::Uneven { .. } => Cause::Time,
             Self::Starting { .. }
             | Self::Images { .. }

@@ -14,7 +14,7 @@ use support::happening::{Happening, SERVICES, happen};
 use support::laws::check_laws;
 use support::numbers::Numbers;
 use support::operations::{Tally, operate};
-use support::{World, kinds, percents};
+use support::{World, kinds, limit_launches, percents};
 
 /// Clusters that are looked at.
 const CLUSTERS: u64 = 100_000;
@@ -44,6 +44,9 @@ fn cluster(numbers: &mut Numbers, empty: &World) -> World {
     for at in 0..numbers.below(6) {
         let (zone, cpu) = (numbers.one_of(&["a", "b", "c"]), numbers.one_of(&[256, 512, 1024, 4096]));
         world.register_instance(&format!("i{at}"), zone, cpu, !numbers.once_in(5));
+    }
+    if numbers.once_in(4) {
+        limit_launches(&mut world, 1 + numbers.below(4));
     }
     if numbers.once_in(3) {
         world.image = "image:1";

@@ -196,6 +196,7 @@ fn a_token_gives_the_same_answer_and_a_wrong_request_ecs_exception() {
 #[test]
 fn ten_thousand_tasks_go_to_five_thousand_instances_evenly() {
     let mut world = World::new();
+    support::limit_launches(&mut world, 5_000);
     for at in 0..5_000 {
         world.register_instance(&format!("i{at}"), ["a", "b", "c", "d"][at % 4], 1024, false);
     }

@@ -23,6 +23,7 @@ fn parse(fixture: &str) -> (Shape, Vec<Slot<'_>>) {
         upper: upper_bound(desired, word("max", 200)),
         target_may_start: word("start", 1) == 1,
         target_at_most: word("atmost", u32::MAX),
+        launches: word("launches", u32::MAX),
         target_replaces: word("replaces", 1) == 1,
         source_may_start: tasks.contains("source"),
     };
@@ -456,13 +457,15 @@ fn any_shape() -> impl Strategy<Value = Shape> {
         Just((75, 150)),
         Just((100, 125))
     ];
-    (0_u32..8, percents, proptest::bool::weighted(0.9), any::<bool>()).prop_map(
-        |(desired, (min, max), start, source)| Shape {
+    let launches = prop_oneof![3 => Just(u32::MAX), 1 => 1_u32..4];
+    (0_u32..8, percents, proptest::bool::weighted(0.9), any::<bool>(), launches).prop_map(
+        |(desired, (min, max), start, source, launches)| Shape {
             desired,
             lower: lower_bound(desired, min),
             upper: upper_bound(desired, max),
             target_may_start: start,
             target_at_most: u32::MAX,
+            launches,
             target_replaces: true,
             source_may_start: source,
         },
@@ -517,8 +520,16 @@ proptest! {
         if after.len() > slots.len() {
             prop_assert!(after.len() <= usize::try_from(shape.upper).unwrap(), "{moves:?}");
         }
-        let again = decide(shape, &after);
-        let quiet = Moves { held: again.held, guarded: again.guarded, deadlock: again.deadlock, ..Moves::default() };
+        let launched = moves.start_source + moves.start_target;
+        prop_assert!(launched <= shape.launches, "{moves:?}");
+        let again = decide(Shape { launches: shape.launches - launched, ..shape }, &after);
+        let quiet = Moves {
+            held: again.held,
+            late: again.late,
+            guarded: again.guarded,
+            deadlock: again.deadlock,
+            ..Moves::default()
+        };
         prop_assert_eq!(&again, &quiet, "after {:?}", moves);
     }
 

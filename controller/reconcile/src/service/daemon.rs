@@ -120,12 +120,15 @@ pub fn decide(shape: Shape, seats: &[Seat], slots: &[Slot<'_>]) -> (Moves, Vec<S
         leave(seat, slots, &mut moves);
     }
     let mut ledger = Ledger::new(shape, seats, slots);
-    ledger.stop_old(&mut moves);
-    let starts = ledger.starts(seats);
+    let mut starts = ledger.starts(seats);
+    let may_start = usize::try_from(shape.launches).unwrap_or(usize::MAX);
+    moves.late = u32::try_from(starts.len().saturating_sub(may_start)).unwrap_or(u32::MAX);
+    starts.truncate(may_start);
+    ledger.stop_old(may_start - starts.len(), &mut moves);
     if starts.is_empty() {
         ledger.stop_one_unhealthy(&mut moves);
     }
-    let idle = ledger.under_way == 0 && ledger.stopping == 0 && starts.is_empty();
+    let idle = ledger.under_way == 0 && ledger.stopping == 0 && starts.is_empty() && moves.late == 0;
     moves.deadlock = moves.held > 0 && idle && moves.guarded == 0;
     (moves, starts)
 }
@@ -215,16 +218,22 @@ impl<'a, 'b> Ledger<'a, 'b> {
         moves.stop.push((at, why));
     }
 
-    /// Tasks of other revisions make room for those of the target, down to the healthy minimum.
-    fn stop_old(&mut self, moves: &mut Moves) {
+    /// Tasks of other revisions make room for those of the target, down to the healthy minimum: for as many as may be
+    /// launched then.
+    fn stop_old(&mut self, launches: usize, moves: &mut Moves) {
         if !self.shape.target_may_start || !self.shape.target_replaces {
             return;
         }
+        let before = moves.stop.len();
         for at in self.standing.clone() {
             let slot = &self.slots[at];
             let may = match slot.stage {
                 _ if !is_old(slot) => continue,
                 Stage::Warming | Stage::Healthy if self.targets() >= self.shape.target_at_most => continue,
+                Stage::Warming | Stage::Healthy if moves.stop.len() >= before + launches => {
+                    moves.late += 1;
+                    continue;
+                }
                 Stage::Starting | Stage::Unhealthy => true,
                 Stage::Warming => self.healthy + self.warming_leavers > self.shape.lower,
                 Stage::Healthy => self.healthy > self.shape.lower,

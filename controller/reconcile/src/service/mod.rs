@@ -15,6 +15,7 @@ mod drain;
 mod early;
 mod failures;
 mod hooks;
+mod launches;
 mod rebalancing;
 mod resolving;
 pub mod rolling;
@@ -40,6 +41,7 @@ use crate::place::{Ask, Pool, Unplaced};
 use daemon::Seats;
 use deployment::{Facts, Rows};
 use failures::Failures;
+use launches::Launches;
 use rebalancing::Rebalancing;
 use resolving::Images;
 use rolling::{Generation, Moves, Shape};
@@ -78,6 +80,9 @@ struct Case<'a> {
     roster: Roster<'a>,
     failures: Failures,
     images: Images,
+    launches: Launches,
+    /// Tasks that may be launched later only.
+    late: u32,
     shape: Shape,
     /// DAEMON only: its instances.
     seats: Option<Seats>,
@@ -104,6 +109,7 @@ fn active<'a>(desk: &mut Desk<'a>, service: &'a ServiceRow) -> bool {
     let images = Images::of(desk.view, service, primary, &failures);
     let tripped = breaker::trips(primary, failures.breaker, service.desired_count) || images.trips(primary);
     let not_before = not_before(desk, service, primary, &failures).filter(|_| images != Images::Sought);
+    let launches = Launches::of(desk.view, service, desk.now);
     let roster = Roster::of(desk, service);
     let seats = service.is_daemon().then(|| Seats::of(desk, service, &roster));
     let desired = seats.as_ref().map_or(service.desired_count, Seats::wanted);
@@ -113,8 +119,11 @@ fn active<'a>(desk: &mut Desk<'a>, service: &'a ServiceRow) -> bool {
         roster,
         failures,
         images,
+        launches,
+        late: 0,
         shape: Shape {
             target_at_most: images.at_most(),
+            launches: launches.left,
             ..shape(service, rows, not_before.is_none_or(|at| at <= desk.now) && !tripped, desired)
         },
         seats,
@@ -129,6 +138,7 @@ fn active<'a>(desk: &mut Desk<'a>, service: &'a ServiceRow) -> bool {
     let way = advance_sides(desk, &case, &mut set);
     let (mut moves, mut starts) =
         if case.seats.is_some() { seat(desk, &mut case) } else { roll(desk, &mut case, &set, way) };
+    case.late = case.launches.late(&moves, starts.len());
     let room = desk.left() - CHANGES_BESIDE_TASKS - starts.len();
     case.whole &= moves.stop.len() <= room;
     moves.stop.truncate(room);
@@ -289,6 +299,7 @@ fn shape(service: &ServiceRow, rows: Rows<'_>, in_time: bool, desired: u32) -> S
         upper: rolling::upper_bound(desired, service.maximum_percent()),
         target_may_start: in_time && deployment::may_start(rows.primary),
         target_at_most: u32::MAX,
+        launches: u32::MAX,
         target_replaces: !rows.primary.halted,
         source_may_start: rows.completed.is_some(),
     }
@@ -368,6 +379,7 @@ fn wake_at(desk: &Desk<'_>, case: &Case<'_>) -> Option<Millis> {
     let backoff = case.not_before.filter(|at| *at > desk.now);
     let retry = case.unplaced.as_ref().map(|_| desk.now.saturating_add(PLACEMENT_RETRY_MS));
     let retry = earliest(retry, case.rebalancing.retry_at);
+    let retry = earliest(retry, case.launches.resume_at(case.late));
     let soon = earliest(case.roster.next_change, earliest(backoff, retry));
     earliest(soon, early::release_at(case).filter(|at| *at > desk.now))
 }

@@ -121,6 +121,10 @@ pub(super) fn begin(desk: &mut Desk<'_>, case: &mut Case<'_>) -> Vec<Change> {
         case.rebalancing.wait = Some(Wait::Uneven { zones: spread, until });
         return Vec::new();
     }
+    if case.launches.left == 0 {
+        case.late = 1;
+        return Vec::new();
+    }
     let (starts, obstacle) =
         if is_connected(desk, case) { start(desk, case, &spread) } else { (Vec::new(), Some(Obstacle::Connection)) };
     match obstacle {
@@ -157,6 +161,10 @@ fn start(desk: &mut Desk<'_>, case: &mut Case<'_>, spread: &Spread) -> (Vec<Chan
     let mut obstacle = None;
     let mut present = u32::try_from(case.roster.slots.len()).unwrap_or(u32::MAX);
     while let Some((from, to)) = scales.next() {
+        if starts.len() >= usize::try_from(case.launches.left).unwrap_or(usize::MAX) {
+            case.late = 1;
+            break;
+        }
         if present >= case.shape.upper {
             obstacle.get_or_insert(Obstacle::Bound);
             break;

@@ -81,6 +81,8 @@ pub struct Shape {
     pub target_may_start: bool,
     /// Target tasks that may be there at once: one, while it finds out for the others what its images are.
     pub target_at_most: u32,
+    /// Tasks that the service may launch now, of whichever revision: see [`super::launches`].
+    pub launches: u32,
     /// Whether healthy tasks of the target revision take the place of others: not once the deployment was given up, and
     /// what it had come to is left as it is.
     pub target_replaces: bool,
@@ -114,6 +116,8 @@ pub struct Moves {
     pub stop: Vec<(usize, Why)>,
     /// Tasks of the target revision that are missing and that neither bound allows to start now.
     pub held: u32,
+    /// Tasks that are missing and that the service may launch later only. Nothing makes room for them now.
+    pub late: u32,
     /// Tasks that would stop now if they weren't protected from scale-in.
     pub guarded: u32,
     /// Nothing can start, nothing can stop, and nothing that is under way will change that: the configuration forbids
@@ -143,13 +147,16 @@ pub fn decide(shape: Shape, slots: &[Slot<'_>]) -> Moves {
     let hold = ledger.stop_needless_starters(&mut moves);
     let mut room = shape.upper.saturating_sub(ledger.present);
     if shape.source_may_start {
-        moves.start_source = hold.min(room);
+        moves.start_source = hold.min(room).min(shape.launches);
+        moves.late = hold.min(room) - moves.start_source;
         room -= moves.start_source;
     }
     let missing = shape.desired.min(shape.target_at_most).saturating_sub(ledger.targets);
     if shape.target_may_start {
-        moves.start_target = missing.min(room);
-        moves.held = missing - moves.start_target;
+        let in_time = missing.min(shape.launches - moves.start_source);
+        moves.start_target = in_time.min(room);
+        moves.held = in_time - moves.start_target;
+        moves.late += missing - in_time;
     }
     ledger.under_way += moves.start_source + moves.start_target;
     let freeing = ledger.stopping;

@@ -189,7 +189,12 @@ pub(crate) fn moves(shape: Shape, slots: &[Slot<'_>], stage: LifecycleStage, sid
     let blue = if cleans_up || !sides.has_blue { 0 } else { shape.desired };
     let mut moves = Moves::default();
     moves.start_target = hold(shape, slots, Generation::Target, green, &mut moves);
-    let blue_shape = Shape { target_may_start: shape.source_may_start, target_at_most: u32::MAX, ..shape };
+    let blue_shape = Shape {
+        target_may_start: shape.source_may_start,
+        target_at_most: u32::MAX,
+        launches: shape.launches - moves.start_target,
+        ..shape
+    };
     moves.start_source = hold(blue_shape, slots, Generation::Source, blue, &mut moves);
     if cleans_up || (sides.has_blue && sides.blue_ready) {
         let rest = slots.iter().enumerate().filter(|(_, slot)| slot.generation == Generation::Abandoned);
@@ -224,6 +229,7 @@ fn hold(shape: Shape, slots: &[Slot<'_>], of: Generation, desired: u32, moves: &
     moves.stop.extend(half.stop.iter().map(|(at, why)| (mine[*at], *why)));
     moves.held += half.held;
     moves.guarded += half.guarded;
+    moves.late += half.late;
     moves.deadlock |= half.deadlock;
     half.start_target
 }

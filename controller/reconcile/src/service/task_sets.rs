@@ -12,6 +12,7 @@ use drydock_state::row::{RevisionRow, ServiceProgress, ServiceRow, TaskSetRow};
 use drydock_state::{Change, Millis, TaskKey};
 
 use super::failures::StartFailures;
+use super::launches::Launches;
 use super::rolling::{self, Moves, Shape, Slot, Stage, Why};
 use super::roster::{Roster, earliest};
 use super::{CHANGES_BESIDE_TASKS, PLACEMENT_RETRY_MS, ask_of, backoff, create, failures, texts, waits, was_running};
@@ -28,6 +29,7 @@ struct Look<'a> {
     waits: Vec<Wait>,
     /// Tasks that the plan starts.
     started: u32,
+    launches: Launches,
     whole: bool,
 }
 
@@ -36,7 +38,8 @@ struct Look<'a> {
 /// Returns whether all that can be done now is in the plan.
 pub(super) fn reconcile<'a>(desk: &mut Desk<'a>, service: &'a ServiceRow) -> bool {
     let roster = Roster::of(desk, service);
-    let mut look = Look { service, roster, waits: Vec::new(), started: 0, whole: true };
+    let launches = Launches::of(desk.view, service, desk.now);
+    let mut look = Look { service, roster, waits: Vec::new(), started: 0, launches, whole: true };
     let shown: Vec<&TaskSetRow> =
         desk.view.task_sets(service.key).map(|row| &**row).filter(|row| row.is_shown()).collect();
     let (draining, held): (Vec<&TaskSetRow>, Vec<&TaskSetRow>) = shown.into_iter().partition(|row| row.draining);
@@ -66,6 +69,8 @@ struct Case<'a> {
     shape: Shape,
     failures: StartFailures,
     not_before: Option<Millis>,
+    /// Tasks that may be launched later only.
+    late: u32,
     unplaced: Option<(u32, Unplaced)>,
 }
 
@@ -81,6 +86,7 @@ impl<'a> Look<'a> {
         let slots: Vec<Slot<'a>> = case.places.iter().map(|at| self.roster.slots[*at].clone()).collect();
         let mut moves = rolling::decide(case.shape, &slots);
         let (starts, unplaced) = self.place(desk, row, &moves);
+        case.late = self.launches().late(&moves, starts.len());
         if unplaced.iter().any(Unplaced::is_capacity) {
             let tasks = u32::try_from(unplaced.len()).unwrap_or(u32::MAX);
             rolling::make_room(case.shape, &slots, tasks, &mut moves);
@@ -116,11 +122,17 @@ impl<'a> Look<'a> {
             upper: rolling::upper_bound(wanted, self.service.maximum_percent()),
             target_may_start: not_before.is_none_or(|at| at <= desk.now),
             target_at_most: u32::MAX,
+            launches: self.launches().left,
             target_replaces: true,
             source_may_start: false,
         };
         let places = (0..self.roster.tasks.len()).filter(of_it).collect();
-        Case { row, wanted, places, shape, failures, not_before, unplaced: None }
+        Case { row, wanted, places, shape, failures, not_before, late: 0, unplaced: None }
+    }
+
+    /// What is left of them after the task sets that were looked at before.
+    fn launches(&self) -> Launches {
+        Launches { left: self.launches.left.saturating_sub(self.started), ..self.launches }
     }
 
     fn place(&mut self, desk: &mut Desk<'a>, row: &TaskSetRow, moves: &Moves) -> (Vec<Change>, Vec<Unplaced>) {
@@ -205,6 +217,7 @@ impl<'a> Look<'a> {
         let next = staying.fold(None, |first, at| earliest(first, self.roster.changes[*at]));
         let backoff = case.not_before.filter(|at| *at > desk.now);
         let retry = case.unplaced.as_ref().map(|_| desk.now.saturating_add(PLACEMENT_RETRY_MS));
+        let retry = earliest(retry, self.launches.resume_at(case.late));
         earliest(next, earliest(backoff, retry))
     }
 
@@ -253,6 +266,7 @@ impl<'a> Look<'a> {
         if let Some(until) = case.not_before.filter(|at| *at > desk.now) {
             self.waits.push(Wait::BackOff { failures: case.failures.rounds, until });
         }
+        self.waits.extend(self.launches.wait(case.late));
         if moves.guarded > 0 {
             self.waits.push(Wait::Protection { tasks: moves.guarded, until: self.roster.protected_until });
         }

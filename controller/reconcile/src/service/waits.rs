@@ -44,6 +44,7 @@ pub(super) fn explain(desk: &mut Desk<'_>, case: &mut Case<'_>, moves: &Moves, s
     if let Some(until) = case.not_before.filter(|at| *at > desk.now) {
         waits.push(Wait::BackOff { failures: case.failures.rounds, until });
     }
+    waits.extend(case.launches.wait(case.late));
     waits.extend(images(desk, case, started));
     waits.extend(case.rebalancing.wait.take());
     deployment_waits::of_deployment(case, &mut waits);

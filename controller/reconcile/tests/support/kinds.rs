@@ -5,9 +5,9 @@ use drydock_model::capacity::Serves;
 use drydock_proto::ecs;
 use drydock_state::Command;
 
-use super::World;
 use super::configuration::configuration;
 use super::numbers::Numbers;
+use super::{World, limit_launches};
 
 /// The services that a cluster may have, by name: the first letter says of which kind.
 pub const NAMES: [&str; 4] = ["replica", "shop", "daemon", "external"];
@@ -206,6 +206,9 @@ pub fn cluster(numbers: &mut Numbers, worlds: &[World; 2], services: u64) -> Wor
     for at in 0..numbers.below(6) {
         let cpu = numbers.one_of(&[256, 512, 1024, 4096]);
         host(&mut world, numbers, &format!("i{at}"), cpu);
+    }
+    if numbers.once_in(4) {
+        limit_launches(&mut world, 1 + numbers.below(4));
     }
     if numbers.once_in(3) {
         world.image = "image:1";

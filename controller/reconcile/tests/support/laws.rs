@@ -92,6 +92,12 @@ pub fn check_laws(step: &Step, before: &State, after: &State) {
         }
     }
     bounds_of_other_kinds(step, after);
+    for service in created.keys() {
+        let tasks = after.live_tasks_of(*service).chain(after.stopped_tasks_of(*service));
+        let launched = tasks.filter(|row| row.times.created_at + 60_000 > now).count();
+        let most = after.settings().service_launches_per_minute;
+        assert!(u64::try_from(launched).unwrap() <= most, "{launched} launches in a minute: {:#?}", step.plan);
+    }
     for instance in after.all_instances() {
         let mut left = instance.registered.clone();
         for task in after.live_tasks_on(instance.key) {
@@ -158,11 +164,18 @@ fn again_changes_nothing(step: &Step, after: &State, now: u64) {
     let again = drydock_reconcile::step(after, &touched.map(Key::Service).collect(), now, 7, usize::MAX);
     // Why a task found no place is another thing once another service has taken the room, and managed scaling follows
     // what was placed.
+    let created_some = step.plan.changes.iter().any(|change| matches!(change, Change::CreateTask(_)));
     let scaled = |change: &Change| matches!(change, Change::SetScaling(_));
     let follows = |change: &Change| match change {
         Change::SetScaling(_) => !step.plan.changes.iter().all(scaled),
         Change::PutServiceEvent(put) => put.message.contains("unable to place a task"),
         Change::EmitServiceAction(emit) => emit.name == "SERVICE_TASK_PLACEMENT_FAILURE",
+        // What another task set launched meanwhile, this one can't any more: it looks again a minute later.
+        Change::SetTaskSet(set) => {
+            let row = after.task_set(set.task_set).unwrap();
+            let wake_at = set.progress.as_ref().and_then(|progress| progress.wake_at);
+            set.progress == Some(ServiceProgress { wake_at, ..row.progress }) && created_some
+        }
         _ => false,
     };
     assert!(again.plan.changes.iter().all(follows), "first {:#?}\nthen {:#?}", step.plan, again.plan);

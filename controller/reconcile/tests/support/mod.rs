@@ -23,7 +23,9 @@ use drydock_reconcile::{Step, command_for, step};
 use drydock_state::command::{ContainerReport, RegisterInstance, ReportTimes, RunTask, SCHEMA, TaskReport};
 use drydock_state::event::Event;
 use drydock_state::row::{ServiceRow, TaskRow};
-use drydock_state::{Change, ClusterId, Command, Envelope, InstanceKey, Key, Millis, Outcome, State, TaskKey};
+use drydock_state::{
+    Change, ClusterId, Command, Envelope, InstanceKey, Key, Millis, Outcome, Settings, State, TaskKey,
+};
 
 /// The term of all entries.
 const TERM: u64 = 1;
@@ -383,6 +385,12 @@ impl World {
         };
         events.map(|event| plain(&event.message)).collect()
     }
+}
+
+/// How many tasks a service launches within a minute.
+pub fn limit_launches(world: &mut World, most: u64) {
+    let settings = Settings { service_launches_per_minute: most, ..*world.state.settings() };
+    assert_eq!(world.apply(Command::PutSettings(settings)), Outcome::Done);
 }
 
 pub fn percents(min: i32, max: i32) -> ecs::DeploymentConfiguration {

@@ -24,6 +24,7 @@ use super::{Report, World};
 /// - `daemon [min=N]`: a service of type DAEMON · `checked`: a revision with a health check, before there is a service
 /// - `tagged`: revisions from now on whose image isn't pinned · `found something|nothing`: its digest, reported from now on
 /// - `protect TASK MINUTES`: scale-in protection · `rebalancing on|off`: of zones · `grace SECONDS`
+/// - `launches N`: that a service may launch within a minute
 /// - `wait SECONDS` · `run`: a standalone task
 /// - task sets: see [`task_sets`]
 /// - `explain`: what the service waits for · `explain TASK`
@@ -163,6 +164,7 @@ impl Script {
                     expires_in_minutes: Some(minutes.parse().unwrap()),
                 }));
             }
+            ["launches", most] => super::limit_launches(&mut self.world, most.parse().unwrap()),
             ["wait", seconds] => self.world.run_for(seconds.parse::<u64>().unwrap() * 1_000),
             ["fail", who] => self.report(who, TaskStatus::Stopped, HealthStatus::Unknown, true),
             [who, status] => self.report(who, status.parse().unwrap(), HealthStatus::Unknown, false),

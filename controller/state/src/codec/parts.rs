@@ -11,7 +11,10 @@ use crate::key::{
     ClusterId, DefinitionKey, DeploymentKey, InstanceKey, Key, RevisionKey, ScopeId, ServiceKey, TaskKey, TaskSetKey,
     TokenKey, TokenKind,
 };
-use crate::row::{AttachmentRow, BindingRow, HookRow, InterfaceRow, RollbackRow, ServiceProgress, Settings};
+use crate::row::{
+    AttachmentRow, BindingRow, HookRow, InterfaceRow, RollbackRow, SERVICE_LAUNCHES_PER_MINUTE, ServiceProgress,
+    Settings,
+};
 
 /// High and low half.
 #[allow(clippy::cast_possible_truncation, reason = "the halves are what is wanted")]
@@ -344,11 +347,21 @@ pub(super) const fn from_progress(row: &wire::ServiceProgress) -> ServiceProgres
 macro_rules! settings {
     ($($field:ident),+ $(,)?) => {
         pub(crate) const fn settings(row: &Settings) -> wire::Settings {
-            wire::Settings { $($field: row.$field),+ }
+            let launches = row.service_launches_per_minute;
+            wire::Settings {
+                service_launches_per_minute: if launches == SERVICE_LAUNCHES_PER_MINUTE { None } else { Some(launches) },
+                $($field: row.$field),+
+            }
         }
 
         pub(crate) const fn from_settings(row: &wire::Settings) -> Settings {
-            Settings { $($field: row.$field),+ }
+            Settings {
+                service_launches_per_minute: match row.service_launches_per_minute {
+                    Some(launches) => launches,
+                    None => SERVICE_LAUNCHES_PER_MINUTE,
+                },
+                $($field: row.$field),+
+            }
         }
     };
 }

@@ -30,7 +30,7 @@ pub enum TokenResult {
     TaskSet(TaskSetKey),
 }
 
-/// Settings that change decisions: replicated state, never a flag of one process (design §3.3). All in milliseconds.
+/// Settings that change decisions: replicated state, never a flag of one process (design §3.3). Times in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
     /// A task without load balancer and health check counts as healthy so long after RUNNING (ecs-semantics §2.3).
@@ -57,7 +57,12 @@ pub struct Settings {
     pub deployment_limit_ms: u64,
     /// An identical service event is suppressed for so long.
     pub event_suppression_ms: u64,
+    /// Tasks that one service launches within a minute at most (ecs-semantics §2.7).
+    pub service_launches_per_minute: u64,
 }
+
+/// ECS's quota. What commands without this setting mean: it never changes.
+pub const SERVICE_LAUNCHES_PER_MINUTE: u64 = 500;
 
 const SECOND: u64 = 1_000;
 const MINUTE: u64 = 60 * SECOND;
@@ -78,6 +83,7 @@ impl Default for Settings {
             deployment_stage_limit_ms: 24 * HOUR,
             deployment_limit_ms: 30 * 24 * HOUR,
             event_suppression_ms: 6 * HOUR,
+            service_launches_per_minute: SERVICE_LAUNCHES_PER_MINUTE,
         }
     }
 }
@@ -86,7 +92,8 @@ impl Default for Settings {
 const SETTING_MAX_MS: u64 = 366 * 24 * HOUR;
 
 impl Settings {
-    /// Checks the bounds: no time may be above a year, and none so short that it could never be kept.
+    /// Checks the bounds: no time may be above a year, none so short that it could never be kept, and a service launches one
+    /// task a minute at least.
     ///
     /// # Errors
     /// What is out of its bounds.
@@ -105,6 +112,9 @@ impl Settings {
             ("deploymentLimitMs", self.deployment_limit_ms, SECOND),
             ("eventSuppressionMs", self.event_suppression_ms, 0),
         ];
+        if self.service_launches_per_minute == 0 {
+            return Err("serviceLaunchesPerMinute must be at least 1.".to_owned());
+        }
         match times.into_iter().find(|(_, value, least)| value < least || *value > SETTING_MAX_MS) {
             Some((name, value, least)) => {
                 Err(format!("{name} is {value}; it must be from {least} to {SETTING_MAX_MS}."))
