@@ -26,6 +26,9 @@ pub struct Config {
     pub memory_mib: Option<u32>,
     /// Ids of the GPUs offered to tasks. The simulated runtime pretends them, Docker takes as many as a container asks for.
     pub gpu_ids: Vec<String>,
+    /// Network interfaces offered to tasks in the awsvpc mode, one each, as an EC2 instance type bounds them. Default: as
+    /// many as it takes.
+    pub network_interfaces: Option<u32>,
     /// `ecs.availability-zone`.
     pub availability_zone: String,
     /// `ecs.instance-type`.
@@ -141,6 +144,7 @@ impl Default for Config {
             cpu: None,
             memory_mib: None,
             gpu_ids: Vec::new(),
+            network_interfaces: None,
             availability_zone: "local-1a".into(),
             instance_type: "drydock.local".into(),
             name: None,

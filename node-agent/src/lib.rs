@@ -112,6 +112,7 @@ async fn serve<R: ContainerRuntime>(
             memory_mib,
             reserved_tcp_ports: config.reserved_ports.iter().map(|port| u32::from(*port)).collect(),
             gpu_ids: config.gpu_ids.clone(),
+            network_interfaces: config.network_interfaces,
             ..Default::default()
         },
         attributes: attributes::of_instance(&config, &runtime.capabilities()),

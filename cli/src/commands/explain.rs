@@ -286,6 +286,7 @@ fn meaning(reason: &str) -> &'static str {
         "RESOURCE:MEMORY" => "too little memory left",
         "RESOURCE:PORTS" | "RESOURCE:PORTS_UDP" => "a port is taken",
         "RESOURCE:GPU" => "too few GPUs left",
+        "RESOURCE:ENI" => "no network interface left",
         "AGENT" => "the agent isn't connected",
         "ATTRIBUTE" => "an attribute is missing",
         _ => "it doesn't meet a constraint",
@@ -297,6 +298,7 @@ fn shortage(of: &Shortage) -> String {
     match of.name.as_str() {
         "CPU" => format!("{} of {} CPU units left", of.left, of.needed),
         "MEMORY" => format!("{} of {} MiB left", of.left, of.needed),
+        "ENI" => format!("{} of {} network interfaces left", of.left, of.needed),
         "GPU" => format!("{} of {} GPUs left", of.left, of.needed),
         "PORTS" => format!("port {values} taken"),
         "PORTS_UDP" => format!("UDP port {values} taken"),

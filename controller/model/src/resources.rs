@@ -37,6 +37,8 @@ pub struct Needs {
     pub udp: Ports,
     /// How many GPUs of its own.
     pub gpus: u32,
+    /// How many network interfaces of its own: one in the awsvpc network mode.
+    pub interfaces: u32,
 }
 
 /// What an instance has, or has left.
@@ -52,6 +54,8 @@ pub struct Available {
     pub taken_udp: Ports,
     /// Ids of the free GPUs, sorted.
     pub gpus: Box<[Box<str>]>,
+    /// Network interfaces for tasks; unset: as many as it takes.
+    pub interfaces: Option<u32>,
 }
 
 /// The first thing that an instance hasn't enough of.
@@ -72,6 +76,9 @@ pub enum Lacking {
     /// Too few GPUs.
     #[error("RESOURCE:GPU")]
     Gpu,
+    /// No network interface is left.
+    #[error("RESOURCE:ENI")]
+    Interfaces,
 }
 
 impl Lacking {
@@ -84,6 +91,7 @@ impl Lacking {
             Self::Ports => "RESOURCE:PORTS",
             Self::PortsUdp => "RESOURCE:PORTS_UDP",
             Self::Gpu => "RESOURCE:GPU",
+            Self::Interfaces => "RESOURCE:ENI",
         }
     }
 
@@ -95,6 +103,7 @@ impl Lacking {
             Self::Memory => "has insufficient memory available.",
             Self::Ports | Self::PortsUdp => "is already using a port required by your task.",
             Self::Gpu => "has insufficient GPU resource available.",
+            Self::Interfaces => "encountered error \"RESOURCE:ENI\".",
         }
     }
 }
@@ -108,7 +117,7 @@ impl Available {
     /// Whether a task fits.
     ///
     /// # Errors
-    /// What it lacks, in ECS's order: CPU, memory, ports, UDP ports, GPUs.
+    /// What it lacks, in ECS's order: CPU, memory, ports, UDP ports, GPUs, network interfaces.
     pub fn fits(&self, needs: &Needs) -> Result<(), Lacking> {
         if needs.cpu > self.cpu {
             return Err(Lacking::Cpu);
@@ -126,6 +135,9 @@ impl Available {
         }
         if usize::try_from(needs.gpus).map_or(true, |gpus| gpus > self.gpus.len()) {
             return Err(Lacking::Gpu);
+        }
+        if self.interfaces.is_some_and(|left| needs.interfaces > left) {
+            return Err(Lacking::Interfaces);
         }
         Ok(())
     }
@@ -147,6 +159,9 @@ impl Available {
             Lacking::Ports => taken(&needs.tcp, &self.taken_tcp),
             Lacking::PortsUdp => taken(&needs.udp, &self.taken_udp),
             Lacking::Gpu => format!("{} GPUs needed, {} left", needs.gpus, self.gpus.len()),
+            Lacking::Interfaces => {
+                format!("{} network interface needed, {} left", needs.interfaces, self.interfaces.unwrap_or_default())
+            }
         })
     }
 
@@ -161,6 +176,7 @@ impl Available {
         self.memory_mib -= needs.memory_mib;
         self.taken_tcp.add(&needs.tcp);
         self.taken_udp.add(&needs.udp);
+        self.interfaces = self.interfaces.map(|left| left - needs.interfaces);
         if gpus == 0 {
             return Ok(Box::default());
         }
@@ -187,8 +203,15 @@ impl Available {
         if gpus.iter().any(|gpu| self.gpus.contains(gpu) || !all.gpus.contains(gpu)) {
             return Err(GivenBackTwice("GPU"));
         }
+        let interfaces = match (self.interfaces, all.interfaces) {
+            (Some(left), Some(all)) => {
+                Some(within(left, needs.interfaces, all).ok_or(GivenBackTwice("network interfaces"))?)
+            }
+            (left, _) => left,
+        };
         self.cpu = cpu;
         self.memory_mib = memory_mib;
+        self.interfaces = interfaces;
         self.taken_tcp.remove(&needs.tcp);
         self.taken_udp.remove(&needs.udp);
         if !gpus.is_empty() {
@@ -248,11 +271,19 @@ mod tests {
             taken_tcp: RESERVED_TCP_PORTS.into_iter().collect(),
             taken_udp: Ports::default(),
             gpus: ["gpu-0", "gpu-1"].map(Box::from).into(),
+            interfaces: Some(2),
         }
     }
 
     fn asks(cpu: u32, memory_mib: u32, tcp: &[u16], udp: &[u16], gpus: u32) -> Needs {
-        Needs { cpu, memory_mib, tcp: tcp.iter().copied().collect(), udp: udp.iter().copied().collect(), gpus }
+        Needs {
+            cpu,
+            memory_mib,
+            tcp: tcp.iter().copied().collect(),
+            udp: udp.iter().copied().collect(),
+            gpus,
+            interfaces: 0,
+        }
     }
 
     // rule: 2.4/reserved-ports-cap
@@ -328,13 +359,9 @@ mod tests {
 
     fn any_needs() -> impl Strategy<Value = Needs> {
         let ports = || btree_set(1_u16..60, 0..4).prop_map(|set| set.into_iter().collect::<Ports>());
-        (0_u32..800, 0_u32..1500, ports(), ports(), 0_u32..2).prop_map(|(cpu, memory_mib, tcp, udp, gpus)| Needs {
-            cpu,
-            memory_mib,
-            tcp,
-            udp,
-            gpus,
-        })
+        (0_u32..800, 0_u32..1500, ports(), ports(), 0_u32..2, 0_u32..2).prop_map(
+            |(cpu, memory_mib, tcp, udp, gpus, interfaces)| Needs { cpu, memory_mib, tcp, udp, gpus, interfaces },
+        )
     }
 
     proptest! {

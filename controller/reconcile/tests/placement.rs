@@ -193,6 +193,46 @@ fn a_token_gives_the_same_answer_and_a_wrong_request_ecs_exception() {
     );
 }
 
+// rule: 2.4/failure-eni
+#[test]
+fn awsvpc_tasks_take_a_network_interface_each() {
+    let mut world = World::new();
+    world.interfaces = Some(1);
+    world.register_instance("1", "a", 4096, true);
+    let mut definition = ecs::RegisterTaskDefinitionRequest {
+        family: Some("vpc".to_owned()),
+        container_definitions: vec![ecs::ContainerDefinition {
+            name: Some("main".to_owned()),
+            image: Some("image".to_owned()),
+            memory: Some(64),
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    definition.set_network_mode(ecs::NetworkMode::Awsvpc);
+    world.apply(Command::RegisterTaskDefinition(Box::new(definition)));
+    let subnets = ecs::AwsVpcConfiguration { subnets: vec!["subnet-1".to_owned()], ..Default::default() };
+    let network = ecs::NetworkConfiguration { awsvpc_configuration: Some(subnets) };
+    let awsvpc = || ecs::RunTaskRequest {
+        task_definition: Some("vpc".to_owned()),
+        network_configuration: Some(network.clone()),
+        ..Default::default()
+    };
+    let try_it = |world: &mut World, request| {
+        let outcome = world.run_task(request).unwrap();
+        (show(world, &outcome), outcome)
+    };
+    let (first, outcome) = try_it(&mut world, awsvpc());
+    assert_eq!(first, "1:1");
+    let (second, _) = try_it(&mut world, awsvpc());
+    assert_eq!(second, "1 RESOURCE:ENI (1 network interface needed, 0 left)");
+    // A task in another network mode needs none.
+    assert_eq!(try_it(&mut world, run(1)).0, "1:1");
+    let Outcome::Tasks(tasks, _) = outcome else { panic!("{outcome:?}") };
+    world.report_one(tasks[0].key, TaskStatus::Stopped);
+    assert_eq!(try_it(&mut world, awsvpc()).0, "1:1", "given back");
+}
+
 #[test]
 fn ten_thousand_tasks_go_to_five_thousand_instances_evenly() {
     let mut world = World::new();

@@ -217,6 +217,7 @@ fn commands() -> Vec<Command> {
         taken_tcp: [22].into_iter().collect(),
         taken_udp: [53].into_iter().collect(),
         gpus: ["g".into()].into(),
+        interfaces: None,
     };
     vec![
         Command::CreateCluster(Box::new(ecs::CreateClusterRequest { cluster_name: text("c"), ..Default::default() })),

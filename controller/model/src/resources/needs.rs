@@ -35,6 +35,7 @@ pub fn needs(definition: &TaskDefinition, overrides: &TaskOverride) -> Needs {
         tcp: ports(TransportProtocol::Tcp),
         udp: ports(TransportProtocol::Udp),
         gpus: sum(container_gpus),
+        interfaces: u32::from(definition.network_mode() == NetworkMode::Awsvpc),
     }
 }
 

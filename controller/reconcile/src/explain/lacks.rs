@@ -8,7 +8,7 @@ use drydock_state::{DefinitionKey, InstanceKey, State};
 /// One thing that an instance hasn't enough of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shortage {
-    /// CPU, MEMORY, PORTS, PORTS_UDP, GPU as in `remainingResources`; ATTRIBUTE; AGENT.
+    /// CPU, MEMORY, PORTS, PORTS_UDP, GPU as in `remainingResources`; ENI; ATTRIBUTE; AGENT.
     pub name: &'static str,
     /// How much the task needs: CPU units, MiB, a count.
     pub needed: u32,
@@ -24,9 +24,13 @@ pub(crate) fn lacks(view: &State, instance: InstanceKey, definition: &Definition
     let left = &row.remaining;
     let free_gpus = count(left.gpus.len());
     let mut found = Vec::new();
-    for (name, needed, left) in
-        [("CPU", needs.cpu, left.cpu), ("MEMORY", needs.memory_mib, left.memory_mib), ("GPU", needs.gpus, free_gpus)]
-    {
+    let amounts = [
+        ("CPU", needs.cpu, left.cpu),
+        ("MEMORY", needs.memory_mib, left.memory_mib),
+        ("GPU", needs.gpus, free_gpus),
+        ("ENI", needs.interfaces, left.interfaces.unwrap_or(u32::MAX)),
+    ];
+    for (name, needed, left) in amounts {
         if needed > left {
             found.push(Shortage { name, needed, left, values: Vec::new() });
         }

@@ -374,7 +374,7 @@ impl<'f> Placer<'f> {
         if !holds || distinct {
             return false;
         }
-        let by_room_alone = needs.gpus == 0 && needs.tcp.is_empty() && needs.udp.is_empty();
+        let by_room_alone = needs.gpus + needs.interfaces == 0 && needs.tcp.is_empty() && needs.udp.is_empty();
         if by_room_alone && self.classes[at].certain {
             return true;
         }

@@ -46,6 +46,8 @@ pub struct World {
     pub image: &'static str,
     /// What agents find out about it; "" where there is nothing to find.
     pub image_digest: &'static str,
+    /// Network interfaces of instances that join.
+    pub interfaces: Option<u32>,
     /// Events are kept in `emitted`.
     pub watches: bool,
     pub emitted: Vec<Event>,
@@ -73,6 +75,7 @@ impl World {
             scope,
             image: PINNED_IMAGE,
             image_digest: "",
+            interfaces: None,
             watches: false,
             emitted: Vec::new(),
             index: 0,
@@ -170,6 +173,7 @@ impl World {
                 cpu,
                 memory_mib: cpu * 2,
                 taken_tcp: RESERVED_TCP_PORTS.into_iter().collect(),
+                interfaces: self.interfaces,
                 ..Available::default()
             },
             attributes,

@@ -154,6 +154,7 @@ fn available(capacity: &agent::Capacity) -> Result<Available, IntakeError> {
         taken_tcp: ports(&capacity.reserved_tcp_ports)?,
         taken_udp: ports(&capacity.reserved_udp_ports)?,
         gpus: capacity.gpu_ids.iter().map(|id| clipped(id).into_boxed_str()).collect(),
+        interfaces: capacity.network_interfaces,
     })
 }
 

@@ -179,6 +179,7 @@ pub(super) fn available(has: &Available) -> wire::Available {
         taken_tcp: ports(&has.taken_tcp),
         taken_udp: ports(&has.taken_udp),
         gpus: has.gpus.iter().map(ToString::to_string).collect(),
+        interfaces: has.interfaces,
     }
 }
 
@@ -189,6 +190,7 @@ pub(super) fn from_available(has: wire::Available) -> Result<Available, Bad> {
         taken_tcp: from_ports(&has.taken_tcp)?,
         taken_udp: from_ports(&has.taken_udp)?,
         gpus: has.gpus.into_iter().map(Into::into).collect(),
+        interfaces: has.interfaces,
     })
 }
 
@@ -199,6 +201,7 @@ pub(super) fn needs(needs: &Needs) -> wire::Needs {
         tcp: ports(&needs.tcp),
         udp: ports(&needs.udp),
         gpus: needs.gpus,
+        interfaces: needs.interfaces,
     }
 }
 
@@ -209,6 +212,7 @@ pub(super) fn from_needs(needs: &wire::Needs) -> Result<Needs, Bad> {
         tcp: from_ports(&needs.tcp)?,
         udp: from_ports(&needs.udp)?,
         gpus: needs.gpus,
+        interfaces: needs.interfaces,
     })
 }
 
