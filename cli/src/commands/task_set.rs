@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use clap::{Args, Subcommand};
 use drydock_model::requests::task_sets as rules;
 use drydock_proto::ecs::{
-    CreateTaskSetRequest, DeleteTaskSetRequest, DescribeTaskSetsRequest, DescribeTaskSetsResponse, LaunchType, Scale,
-    ScaleUnit, StabilityStatus, Tag, TaskSet, TaskSetField, UpdateServicePrimaryTaskSetRequest, UpdateTaskSetRequest,
-    UpdateTaskSetResponse,
+    CapacityProviderStrategyItem, CreateTaskSetRequest, DeleteTaskSetRequest, DescribeTaskSetsRequest,
+    DescribeTaskSetsResponse, LaunchType, Scale, ScaleUnit, StabilityStatus, Tag, TaskSet, TaskSetField,
+    UpdateServicePrimaryTaskSetRequest, UpdateTaskSetRequest, UpdateTaskSetResponse,
 };
 
 use super::service_flags::{LaunchTypeFlag, NetworkFlags};
@@ -100,6 +100,9 @@ pub struct CreateFlags {
     /// Where the tasks run.
     #[arg(long, value_enum)]
     pub launch_type: Option<LaunchTypeFlag>,
+    /// A capacity provider and its share: NAME, NAME=WEIGHT or NAME=WEIGHT:BASE; repeat or separate by commas for more.
+    #[arg(long, value_name = "ITEM", value_delimiter = ',', value_parser = flags::strategy_item, conflicts_with = "launch_type")]
+    pub capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
     /// Fargate's platform version.
     #[arg(long, value_name = "VERSION")]
     pub platform_version: Option<String>,
@@ -146,6 +149,9 @@ impl CreateFlags {
         into.scale = self.scale.map(scale).or(into.scale);
         into.external_id = self.external_id.or(into.external_id.take());
         into.launch_type = self.launch_type.map(LaunchTypeFlag::number).or(into.launch_type);
+        if !self.capacity_provider_strategy.is_empty() {
+            into.capacity_provider_strategy = self.capacity_provider_strategy;
+        }
         into.platform_version = self.platform_version.or(into.platform_version.take());
         into.network_configuration = self.network.configuration().or(into.network_configuration.take());
         into.tags.extend(self.tag);

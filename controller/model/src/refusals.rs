@@ -73,7 +73,6 @@ pub fn all() -> Vec<Row> {
     .concat()
 }
 
-const NO_CAPACITY_PROVIDERS: &str = "task sets have no capacity provider strategy yet";
 const NO_MANAGED_INSTANCES: &str = "there are no ECS Managed Instances";
 const NO_EXEC: &str = "there is no ECS Exec yet";
 const NO_EBS: &str = "there are no EBS volumes";
@@ -305,11 +304,6 @@ pub const CREATE_TASK_SET: &[Refusal<CreateTaskSetRequest>] = &[
         field: "launchType other than EC2 or FARGATE",
         reason: NO_LAUNCH_TYPE,
         given: |request| is_other_launch_type(request.launch_type()),
-    },
-    Refusal {
-        field: "capacityProviderStrategy",
-        reason: NO_CAPACITY_PROVIDERS,
-        given: |request| !request.capacity_provider_strategy.is_empty(),
     },
 ];
 

@@ -4,7 +4,12 @@
 
 mod support;
 
+use drydock_model::capacity::Serves;
+use drydock_proto::ecs;
+use drydock_state::{Outcome, TaskSetKey};
 use expect_test::expect;
+use support::World;
+use support::kinds::with_providers;
 use support::script::check;
 
 // rule: 2.3/task-set-status, 2.3/task-set-stability, 2.3/task-set-events
@@ -532,4 +537,59 @@ fn the_desired_count_scales_each_task_set() {
                 a s1 @x STOPPED→STOPPED ServiceSchedulerInitiated
         "#]],
     );
+}
+
+/// Each goes by its own strategy: the shares of one say nothing about the other's tasks.
+// rule: 2.4/capacity-base-first
+#[test]
+fn a_task_set_has_a_capacity_provider_strategy_of_its_own() {
+    let mut world = with_providers(World::new());
+    world.register_host("x", "a", 4096, true, (Serves::Ec2, "fixed"));
+    world.create_external("web", 3, (100, 200));
+    let item = |provider: &str, weight| ecs::CapacityProviderStrategyItem {
+        capacity_provider: Some(provider.to_owned()),
+        weight: Some(weight),
+        base: None,
+    };
+    let mut set_of = |strategy| match world.create_task_set_on("web", "100", strategy) {
+        Outcome::TaskSet(row) => {
+            world.settle(|_, _, _| {});
+            row.key
+        }
+        other => panic!("{other:?}"),
+    };
+    let (both, one) = (set_of(vec![item("fixed", 2), item("scaled", 1)]), set_of(vec![item("fixed", 1)]));
+    let tasks = |world: &World, set: TaskSetKey| {
+        let mut found: Vec<String> = world
+            .live("web")
+            .iter()
+            .filter(|task| task.service.is_some_and(|owner| owner.deployment == set.number))
+            .map(|task| {
+                let place = task.instance.map_or("waits".to_owned(), |id| world.instance_name(id));
+                format!("{} {place}", task.capacity_provider.as_deref().unwrap_or("none"))
+            })
+            .collect();
+        found.sort();
+        found
+    };
+    // A scaled provider's task waits for an instance; RUNNING tasks of the other set don't count for the shares.
+    assert_eq!(tasks(&world, both), ["fixed x", "fixed x", "scaled waits"]);
+    assert_eq!(tasks(&world, one), ["fixed x", "fixed x", "fixed x"]);
+
+    // Of equals the later in the strategy gives up: its task came last.
+    world.rescale("web", both, "34");
+    world.settle(|_, _, _| {});
+    let stays = |set: TaskSetKey| {
+        let tasks = world.live("web").into_iter().filter(|task| !task.is_told_to_stop());
+        let ours = tasks.filter(|task| task.service.is_some_and(|owner| owner.deployment == set.number));
+        let mut providers: Vec<String> = ours.filter_map(|task| Some(task.capacity_provider?.to_string())).collect();
+        providers.sort();
+        providers
+    };
+    assert_eq!(stays(both), ["fixed", "fixed"]);
+    assert_eq!(stays(one), ["fixed"; 3]);
+
+    let unknown = world.create_task_set_on("web", "0", vec![item("nobody", 1)]);
+    let refused = unknown.refused().map(ToString::to_string).unwrap_or_default();
+    assert!(refused.contains("'nobody' was not found"), "{refused}");
 }

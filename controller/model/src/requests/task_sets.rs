@@ -4,8 +4,7 @@
 use drydock_proto::ecs::{
     AvailabilityZoneRebalancing, CreateServiceRequest, CreateTaskSetRequest, DeleteTaskSetRequest,
     DeploymentConfiguration, DeploymentController, DeploymentControllerType, DeploymentStrategy,
-    DescribeTaskSetsRequest, LaunchType, Scale, UpdateServicePrimaryTaskSetRequest, UpdateServiceRequest,
-    UpdateTaskSetRequest,
+    DescribeTaskSetsRequest, Scale, UpdateServicePrimaryTaskSetRequest, UpdateServiceRequest, UpdateTaskSetRequest,
 };
 
 use super::{check_client_token, check_launch_type, check_network, required, well_formed};
@@ -37,8 +36,7 @@ pub fn create_task_set(request: &CreateTaskSetRequest) -> Result<(), EcsError> {
     check_scale(request.scale.as_ref())?;
     check_client_token(request.client_token.as_deref(), CLIENT_TOKEN_CHARS_MAX)?;
     tags::check(&request.tags)?;
-    let launch_type = if request.launch_type.is_some() { request.launch_type() } else { LaunchType::Ec2 };
-    fargate::check_platform_version(launch_type, request.platform_version.as_deref())
+    fargate::check_platform_version(request.launch_type(), request.platform_version.as_deref())
 }
 
 /// UpdateTaskSet.

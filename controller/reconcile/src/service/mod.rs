@@ -16,6 +16,7 @@ mod early;
 mod failures;
 mod hooks;
 mod launches;
+mod placing;
 mod rebalancing;
 mod resolving;
 pub mod rolling;
@@ -29,12 +30,10 @@ mod writer;
 mod zones;
 
 use drydock_model::status::{ServiceStatus, TaskStatus};
-use drydock_state::plan::{CreateTask, SetDeployment};
+use drydock_state::plan::SetDeployment;
 use drydock_state::row::{DeploymentRow, RevisionRow, ServiceRow};
-use drydock_state::{Change, Millis, ServiceKey, State};
+use drydock_state::{Change, Millis, ServiceKey};
 
-use crate::capacity::searches::{Searches, providers};
-use crate::capacity::sharing::Sharing;
 use crate::desk::Desk;
 use crate::explain::Wait;
 use crate::place::{Ask, Pool, Unplaced};
@@ -42,6 +41,7 @@ use daemon::Seats;
 use deployment::{Facts, Rows};
 use failures::Failures;
 use launches::Launches;
+use placing::{Placing, ask_of, create};
 use rebalancing::Rebalancing;
 use resolving::Images;
 use rolling::{Generation, Moves, Shape};
@@ -191,7 +191,7 @@ fn decide(case: &Case<'_>, set: &SetDeployment, way: Option<Way>) -> Moves {
 
 /// A REPLICA service: tasks that rebalancing has made too many, or the arithmetic of rolling or of another strategy's
 /// sides, then placement.
-fn roll(desk: &mut Desk<'_>, case: &mut Case<'_>, set: &SetDeployment, way: Option<Way>) -> (Moves, Vec<Change>) {
+fn roll<'a>(desk: &mut Desk<'a>, case: &mut Case<'a>, set: &SetDeployment, way: Option<Way>) -> (Moves, Vec<Change>) {
     if let Some(moves) = rebalancing::decide(desk, case) {
         return (moves, Vec::new());
     }
@@ -306,72 +306,23 @@ fn shape(service: &ServiceRow, rows: Rows<'_>, in_time: bool, desired: u32) -> S
 }
 
 /// Where tasks that start go, and why others found no place.
-fn place(desk: &mut Desk<'_>, case: &mut Case<'_>, moves: &Moves) -> (Vec<Change>, Vec<Unplaced>) {
-    let mut starts = Vec::new();
-    let mut unplaced = Vec::new();
-    if moves.start_source + moves.start_target == 0 {
-        return (starts, unplaced);
-    }
-    let (view, service) = (desk.view, case.service);
-    let room = desk.left() - CHANGES_BESIDE_TASKS;
-    let room = room.saturating_sub(moves.stop.len());
-    let source = case.service.completed_deployment.map(|number| (number, moves.start_source));
-    let wanted = source.into_iter().chain([(case.service.primary_deployment, moves.start_target)]);
+fn place<'a>(desk: &mut Desk<'a>, case: &mut Case<'a>, moves: &Moves) -> (Vec<Change>, Vec<Unplaced>) {
+    let service = case.service;
+    let room = (desk.left() - CHANGES_BESIDE_TASKS).saturating_sub(moves.stop.len());
+    let mut placing = Placing::new(room);
+    let source = service.completed_deployment.map(|number| (number, moves.start_source));
+    let wanted = source.into_iter().chain([(service.primary_deployment, moves.start_target)]);
     for (deployment, count) in wanted.filter(|(_, count)| *count > 0) {
-        let Some(revision) = revision_of(desk, case.service, deployment) else { continue };
-        let cluster = service.key.cluster;
-        let strategy = &revision.document.capacity_provider_strategy;
-        let providers = providers(strategy);
-        let asks: Vec<Ask<'_>> = providers.iter().map(|provider| ask_of(view, service, revision, *provider)).collect();
-        let mut searches = Searches::new(&providers, &asks);
-        let mut sharing = Sharing::new(strategy, case.roster.going(deployment));
-        for _ in 0..count {
-            if starts.len() >= room {
-                case.whole = false;
-                break;
-            }
-            let (provider, turn) = (sharing.take(), desk.turn());
-            let waits =
-                |desk: &mut Desk<'_>| provider.is_some_and(|name| view.is_scaled(cluster, name)) && desk.queue(cluster);
-            match searches.place(desk.fleet(cluster), provider, turn) {
-                Ok(instance) => starts.push(create(service, deployment, revision, Some(instance), provider)),
-                Err(_) if waits(desk) => starts.push(create(service, deployment, revision, None, provider)),
-                Err(why) => unplaced.push(why),
-            }
-        }
+        let Some(revision) = revision_of(desk, service, deployment) else { continue };
+        placing.place(desk, service, (deployment, revision), count, case.roster.going(deployment));
     }
-    (starts, unplaced)
+    case.whole &= placing.whole;
+    (placing.starts, placing.unplaced)
 }
 
 fn revision_of<'a>(desk: &Desk<'a>, service: &ServiceRow, deployment: u64) -> Option<&'a RevisionRow> {
     let row = desk.view.deployment(service.key.deployment(deployment))?;
     desk.view.revision(service.key.revision(row.target_revision)).map(|row| &**row)
-}
-
-/// What a task of a service asks that goes to a capacity provider, or to none.
-fn ask_of<'a>(view: &'a State, service: &ServiceRow, revision: &'a RevisionRow, provider: Option<&str>) -> Ask<'a> {
-    let definition = view.definition(&revision.definition).map(|row| &*row.document);
-    let pool = Pool::of(revision.launch.launch_type, provider, definition);
-    Ask::new(view, &revision.definition, &revision.launch.needs, pool, &service.group).of_service(service)
-}
-
-/// Without an instance the task waits for one of its capacity provider.
-fn create(
-    service: &ServiceRow,
-    deployment: u64,
-    revision: &RevisionRow,
-    instance: Option<u128>,
-    provider: Option<&str>,
-) -> Change {
-    Change::CreateTask(CreateTask {
-        service: service.key,
-        generation: service.generation,
-        deployment,
-        revision: revision.key.number,
-        instance,
-        capacity_provider: provider.map(Into::into),
-        rebalances: false,
-    })
 }
 
 /// When to look again though nothing changes.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use drydock_model::capacity::items;
+use drydock_model::capacity::{Item, items};
 use drydock_model::status::{DesiredStatus, HealthStatus, InstanceStatus, TaskStatus};
 use drydock_state::row::{ServiceRow, TaskRow};
 use drydock_state::{Millis, State};
@@ -44,8 +44,12 @@ impl<'a> Roster<'a> {
             protected_until: None,
             next_change: None,
         };
-        let target = desk.view.revision(service.target_key());
-        let strategy = target.map(|row| items(&row.document.capacity_provider_strategy)).unwrap_or_default();
+        let strategy_of = |revision| {
+            let row = desk.view.revision(revision);
+            row.map(|row| items(&row.document.capacity_provider_strategy)).unwrap_or_default()
+        };
+        // Those of its task sets, where it has some; else that of the revision that it goes to.
+        let mut strategies: BTreeMap<u64, Vec<Item<'_>>> = BTreeMap::new();
         let mut checked: BTreeMap<u64, bool> = BTreeMap::new();
         let mut ranks = Ranks::of(desk.view, service);
         for task in desk.view.live_tasks_of(service.key) {
@@ -55,6 +59,8 @@ impl<'a> Roster<'a> {
                 continue;
             }
             let has_check = *checked.entry(owner.revision).or_insert_with(|| has_health_check(desk.view, task));
+            let of = if service.is_external() { owner.revision } else { service.target_key().number };
+            let strategy = strategies.entry(of).or_insert_with(|| strategy_of(service.key.revision(of)));
             let verdict = judge(desk, service, task, has_check);
             let stopping = task.desired_status == DesiredStatus::Stopped;
             if !stopping {
@@ -71,7 +77,7 @@ impl<'a> Roster<'a> {
                 zone: zone(desk.view, task),
                 instance: task.instance.unwrap_or_default(),
                 ranks: ranks.rank(task, desk.tie(task.key.id)),
-                share: Share::of(&strategy, task.capacity_provider.as_deref()),
+                share: Share::of(strategy, task.capacity_provider.as_deref()),
                 tie: desk.tie(task.key.id),
             });
             roster.tasks.push(task);

@@ -13,13 +13,14 @@ use drydock_state::{Change, Millis, TaskKey};
 
 use super::failures::StartFailures;
 use super::launches::Launches;
+use super::placing::Placing;
 use super::rolling::{self, Moves, Shape, Slot, Stage, Why};
 use super::roster::{Roster, earliest};
-use super::{CHANGES_BESIDE_TASKS, PLACEMENT_RETRY_MS, ask_of, backoff, create, failures, texts, waits, was_running};
+use super::{CHANGES_BESIDE_TASKS, PLACEMENT_RETRY_MS, backoff, failures, texts, waits, was_running};
 use super::{say_once, writer};
 use crate::desk::Desk;
 use crate::explain::Wait;
-use crate::place::{Placer, Unplaced};
+use crate::place::Unplaced;
 
 /// What one look at a service and its task sets has gathered.
 struct Look<'a> {
@@ -135,26 +136,16 @@ impl<'a> Look<'a> {
         Launches { left: self.launches.left.saturating_sub(self.started), ..self.launches }
     }
 
-    fn place(&mut self, desk: &mut Desk<'a>, row: &TaskSetRow, moves: &Moves) -> (Vec<Change>, Vec<Unplaced>) {
-        let (mut starts, mut unplaced) = (Vec::new(), Vec::new());
-        let revision: Option<&RevisionRow> = desk.view.revision(row.revision_key()).map(|row| &**row);
-        let Some(revision) = revision else { return (starts, unplaced) };
+    fn place(&mut self, desk: &mut Desk<'a>, row: &'a TaskSetRow, moves: &Moves) -> (Vec<Change>, Vec<Unplaced>) {
         let room = (desk.left() - CHANGES_BESIDE_TASKS).saturating_sub(moves.stop.len());
-        let service = self.service;
-        let ask = ask_of(desk.view, service, revision, None);
-        let mut placer = Placer::new(&ask, desk.fleet(service.key.cluster));
-        for _ in 0..moves.start_target {
-            if starts.len() >= room {
-                self.whole = false;
-                break;
-            }
-            let turn = desk.turn();
-            match placer.place(desk.fleet(service.key.cluster), turn) {
-                Ok(instance) => starts.push(create(self.service, row.key.number, revision, Some(instance), None)),
-                Err(why) => unplaced.push(why),
-            }
+        let mut placing = Placing::new(room);
+        let revision: Option<&RevisionRow> = desk.view.revision(row.revision_key()).map(|row| &**row);
+        if let Some(revision) = revision.filter(|_| moves.start_target > 0) {
+            let number = row.key.number;
+            placing.place(desk, self.service, (number, revision), moves.start_target, self.roster.going(number));
         }
-        (starts, unplaced)
+        self.whole &= placing.whole;
+        (placing.starts, placing.unplaced)
     }
 
     /// AWS's four conditions: as many RUNNING as wanted, none PENDING, none on a DRAINING instance, and all that have

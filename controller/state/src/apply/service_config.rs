@@ -192,13 +192,12 @@ impl Config {
         service: &ServiceRow,
         request: &ecs::CreateTaskSetRequest,
         definition: Arc<DefinitionRow>,
+        capacity: &Capacity,
     ) -> Result<Self, EcsError> {
-        let strategy = !request.capacity_provider_strategy.is_empty();
-        let launch_type = if request.launch_type.is_some() { request.launch_type() } else { ecs::LaunchType::Ec2 };
-        let fargate = launch_type == ecs::LaunchType::Fargate;
+        let fargate = capacity.launch_type == ecs::LaunchType::Fargate;
         let document = ecs::Service {
-            launch_type: (!strategy).then_some(launch_type as i32),
-            capacity_provider_strategy: request.capacity_provider_strategy.clone(),
+            launch_type: capacity.strategy.is_empty().then_some(capacity.launch_type as i32),
+            capacity_provider_strategy: capacity.strategy.clone(),
             platform_version: request.platform_version.clone().or_else(|| fargate.then(|| "LATEST".to_owned())),
             network_configuration: settled_network(request.network_configuration.as_ref()),
             load_balancers: request.load_balancers.clone(),

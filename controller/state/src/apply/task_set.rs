@@ -51,7 +51,9 @@ impl Apply<'_> {
         }
         let service = self.external_service(&cluster, request.service.as_deref())?;
         let definition = self.usable_definition(request.task_definition.as_deref().unwrap_or_default())?;
-        let config = Config::of_task_set(&service, request, definition)?;
+        let launch_type = request.launch_type.map(|_| request.launch_type());
+        let capacity = self.state.capacity_for(&cluster, launch_type, &request.capacity_provider_strategy)?;
+        let config = Config::of_task_set(&service, request, definition, &capacity)?;
         let scale = Percent::of_request(request.scale.as_ref())?;
         if self.state.task_sets(service.key).filter(|row| row.is_shown()).count() >= TASK_SETS_MAX {
             return Err(EcsError::invalid_parameter(format!(

@@ -1,7 +1,7 @@
 //! The words of scripts about task sets of the service `web`:
 //!
 //! - `external desired=N [min=N] [max=N]`: a service with an EXTERNAL controller
-//! - `task-set SCALE [checked] [cpu=N]`: one of a new task definition, called `s1`, `s2` …
+//! - `task-set SCALE [checked] [cpu=N] [PROVIDER=WEIGHT …]`: one of a new task definition, called `s1`, `s2` …
 //! - `rescale SET SCALE` · `primary SET` · `delete-set SET [force]`
 
 use std::fmt::Write as _;
@@ -35,7 +35,18 @@ impl World {
 
     /// Of the newest revision of `app`; the outcome may be a refusal.
     pub fn create_task_set(&mut self, service: &str, percent: &str) -> Outcome {
+        self.create_task_set_on(service, percent, Vec::new())
+    }
+
+    /// The same, on capacity providers.
+    pub fn create_task_set_on(
+        &mut self,
+        service: &str,
+        percent: &str,
+        capacity_provider_strategy: Vec<ecs::CapacityProviderStrategyItem>,
+    ) -> Outcome {
         self.try_apply(Command::CreateTaskSet(Box::new(ecs::CreateTaskSetRequest {
+            capacity_provider_strategy,
             service: Some(service.to_owned()),
             task_definition: Some("app".to_owned()),
             scale: scale(percent),
