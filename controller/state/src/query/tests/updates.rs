@@ -44,10 +44,30 @@ fn a_service_keeps_its_newest_100_events() {
     assert_eq!(kept, newest);
 }
 
+/// A service of launch type FARGATE at the first of two revisions, in a cluster with Fargate's two providers.
+fn fargate_service() -> World {
+    let mut world = World::new();
+    for revision in 1..=2 {
+        let definition = format!(
+            r#"{{"family":"fargate","networkMode":"awsvpc","requiresCompatibilities":["FARGATE"],"cpu":"256",
+            "memory":"512","containerDefinitions":[{{"name":"m","image":"i:{revision}"}}]}}"#
+        );
+        let definition = json(&definition);
+        world.apply(Command::RegisterTaskDefinition(Box::new(definition)));
+    }
+    let providers =
+        r#"{"cluster":"default","capacityProviders":["FARGATE","FARGATE_SPOT"],"defaultCapacityProviderStrategy":[]}"#;
+    world.apply(Command::PutClusterCapacityProviders(json(providers)));
+    let service = r#"{"serviceName":"web","taskDefinition":"fargate:1","desiredCount":1,"launchType":"FARGATE",
+        "networkConfiguration":{"awsvpcConfiguration":{"subnets":["s"]}}}"#;
+    world.apply(Command::CreateService(Box::new(json(service))));
+    world
+}
+
 /// What UpdateService changes, and whether that starts a deployment.
 // rule: 2.3/deploys-task-definition, 2.3/deploys-force, 2.3/deploys-platform-version, 2.3/deploys-network
-// rule: 2.3/deploys-capacity-provider, 2.3/deploys-tag-options, 2.3/deploys-not-grace, 2.3/deploys-not-desired-count
-// rule: 2.3/deploys-not-percents, 2.3/deploys-not-placement, 2.3/deploys-not-rebalancing
+// rule: 2.3/deploys-tag-options, 2.3/deploys-not-grace, 2.3/deploys-not-desired-count
+// rule: 2.3/deploys-not-percents, 2.3/deploys-not-rebalancing
 #[test]
 fn what_starts_a_deployment_member_by_member() {
     for (change, starts) in [
@@ -60,7 +80,6 @@ fn what_starts_a_deployment_member_by_member() {
         (r#"{"networkConfiguration":{"awsvpcConfiguration":{"subnets":["s"]}}}"#, false),
         (r#"{"networkConfiguration":{"awsvpcConfiguration":{"subnets":["t"]}}}"#, true),
         (r#"{"networkConfiguration":{"awsvpcConfiguration":{"subnets":["s"],"securityGroups":["g"]}}}"#, true),
-        (r#"{"capacityProviderStrategy":[{"capacityProvider":"FARGATE","weight":1}],"forceNewDeployment":true}"#, true),
         (r#"{"propagateTags":"SERVICE"}"#, true),
         (r#"{"enableECSManagedTags":true}"#, true),
         (r#"{"healthCheckGracePeriodSeconds":60}"#, false),
@@ -68,20 +87,7 @@ fn what_starts_a_deployment_member_by_member() {
         (r#"{"deploymentConfiguration":{"minimumHealthyPercent":50,"maximumPercent":150}}"#, false),
         (r#"{"availabilityZoneRebalancing":"DISABLED"}"#, false),
     ] {
-        let mut world = World::new();
-        for revision in 1..=2 {
-            let definition = format!(
-                r#"{{"family":"fargate","networkMode":"awsvpc","requiresCompatibilities":["FARGATE"],"cpu":"256",
-                "memory":"512","containerDefinitions":[{{"name":"m","image":"i:{revision}"}}]}}"#
-            );
-            let definition = json(&definition);
-            world.apply(Command::RegisterTaskDefinition(Box::new(definition)));
-        }
-        let providers = r#"{"cluster":"default","capacityProviders":["FARGATE"],"defaultCapacityProviderStrategy":[]}"#;
-        world.apply(Command::PutClusterCapacityProviders(json(providers)));
-        let service = r#"{"serviceName":"web","taskDefinition":"fargate:1","desiredCount":1,"launchType":"FARGATE",
-            "networkConfiguration":{"awsvpcConfiguration":{"subnets":["s"]}}}"#;
-        world.apply(Command::CreateService(Box::new(json(service))));
+        let mut world = fargate_service();
         let first = of_web(&world).deployments[0].id().to_owned();
         let mut request: drydock_proto::ecs::UpdateServiceRequest = json(change);
         request.service = Some("web".to_owned());
@@ -89,4 +95,37 @@ fn what_starts_a_deployment_member_by_member() {
         let started = of_web(&world).deployments[0].id() != first;
         assert_eq!(started, starts, "{change}");
     }
+}
+
+// rule: 2.3/deploys-capacity-provider
+#[test]
+fn another_strategy_starts_a_deployment_by_force_and_the_same_one_none() {
+    let mut world = fargate_service();
+    let update = |world: &mut World, change: &str| {
+        let before = of_web(world).deployments[0].id().to_owned();
+        let mut request: ecs::UpdateServiceRequest = json(change);
+        request.service = Some("web".to_owned());
+        let outcome = world.try_apply(Command::UpdateService(Box::new(request)));
+        match outcome.refused() {
+            Some(error) => error.to_string(),
+            None if of_web(world).deployments[0].id() == before => "none".to_owned(),
+            None => {
+                let deployment = of_web(world).deployments.remove(0);
+                let strategy = deployment.capacity_provider_strategy.iter();
+                let items = strategy.map(|item| format!("{} {}", item.capacity_provider(), item.weight()));
+                items.collect::<Vec<_>>().join(", ")
+            }
+        }
+    };
+    let spot = r#""capacityProviderStrategy":[{"capacityProvider":"FARGATE_SPOT","weight":1}]"#;
+    let both = r#""capacityProviderStrategy":[{"capacityProvider":"FARGATE_SPOT","weight":1},
+        {"capacityProvider":"FARGATE","weight":3}]"#;
+    let refused = "must force a new deployment";
+    assert!(update(&mut world, &format!("{{{spot}}}")).contains(refused), "from a launch type");
+    assert_eq!(update(&mut world, &format!(r#"{{{spot},"forceNewDeployment":true}}"#)), "FARGATE_SPOT 1");
+    assert_eq!(update(&mut world, &format!("{{{spot}}}")), "none");
+    assert!(update(&mut world, &format!("{{{both}}}")).contains(refused), "from another strategy");
+    let both = format!(r#"{{{both},"forceNewDeployment":true}}"#);
+    assert_eq!(update(&mut world, &both), "FARGATE_SPOT 1, FARGATE 3");
+    assert_eq!(update(&mut world, r#"{"capacityProviderStrategy":[],"forceNewDeployment":true}"#), "");
 }
