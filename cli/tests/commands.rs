@@ -398,7 +398,9 @@ fn a_wait_ends_when_the_deployment_does() {
     server.fake.answers("describe_services", &[described("FAILED", 0)]);
     let ran = server.run(&["service", "deploy", "web", "--wait"]);
     assert_eq!((ran.code, ran.out.as_str()), (4, ""), "{ran:?}");
-    assert_eq!(ran.err, "error: service web: deployment ecs-svc/1 FAILED: \n");
+    let expected =
+        "error: service web: deployment ecs-svc/1 FAILED: no reason is given; `drydock service events` may have it\n";
+    assert_eq!(ran.err, expected);
 
     server.fake.answers("describe_services", &[described("IN_PROGRESS", 1)]);
     let ran = server.run(&["service", "scale", "web", "3", "--wait", "--timeout", "500ms"]);

@@ -112,7 +112,10 @@ fn stage(service: &Service, wanted: &str) -> Stage {
     if service.status.as_deref() != Some("ACTIVE") {
         return Stage::Failed(format!("it is {}", service.status.as_deref().unwrap_or("gone")));
     }
-    let reason = |deployment: &Deployment| deployment.rollout_state_reason.clone().unwrap_or_default();
+    let reason = |deployment: &Deployment| {
+        let given = deployment.rollout_state_reason.clone().filter(|reason| !reason.is_empty());
+        given.unwrap_or_else(|| "no reason is given; `drydock service events` may have it".to_owned())
+    };
     if is_external(service.deployment_controller.as_ref()) {
         return of_task_sets(service);
     }
