@@ -32,6 +32,8 @@ pub(crate) struct Placer<'f> {
     spreads: Vec<Counts>,
     /// How much of [`Fleet::placed`] it has seen.
     seen: usize,
+    /// What the last placement found unfit in the trees of `free` (true) or of `fit`.
+    passed: Vec<(bool, ClassId, u128, Room)>,
     /// Once none takes the task, none will.
     failed: Option<Unplaced>,
 }
@@ -92,6 +94,7 @@ impl<'f> Placer<'f> {
             free: fleet.index.clone(),
             spreads: ask.strategies.iter().map(|strategy| Counts::new(strategy, ask, fleet)).collect(),
             seen: fleet.placed.len(),
+            passed: Vec::new(),
             failed: None,
         }
     }
@@ -104,16 +107,24 @@ impl<'f> Placer<'f> {
         if let Some(why) = &self.failed {
             return Err(why.clone());
         }
+        self.pass_over();
         self.catch_up(fleet);
         // `choose` saw that it fits.
         let chosen = self.choose(fleet, turn).filter(|id| fleet.take(*id, self.ask.needs, &self.ask.group).is_ok());
-        let Some(instance) = chosen else {
+        chosen.ok_or_else(|| {
             let why = fleet.explain(self.ask);
             self.failed = Some(why.clone());
-            return Err(why);
-        };
-        self.catch_up(fleet);
-        Ok(instance)
+            why
+        })
+    }
+
+    /// Takes those out of the trees that the last placement found unfit: they never fit again. A placement that is the last
+    /// one needn't.
+    fn pass_over(&mut self) {
+        for (free, class, id, room) in self.passed.drain(..) {
+            let index = if free { &mut self.free } else { &mut self.fit };
+            index.pass_over(class, id, room);
+        }
     }
 
     /// Notes what was placed since, by this placer or by others.
@@ -326,10 +337,7 @@ impl<'f> Placer<'f> {
             }
             Order::Cpu | Order::Memory => tree.first((low, high), needs, &mut accepts),
         };
-        let index = if free { &mut self.free } else { &mut self.fit };
-        for (id, room) in unfit {
-            index.pass_over(class, id, room);
-        }
+        self.passed.extend(unfit.into_iter().map(|(id, room)| (free, class, id, room)));
         found.map(|spot| spot.id)
     }
 
