@@ -213,3 +213,16 @@ fn protection_tells_what_failed() {
     "#]],
     );
 }
+
+/// The controller that tells how the others are may be a moment behind the one that carried the change out.
+#[test]
+fn a_removed_controller_isnt_shown_any_more() {
+    let server = Server::start();
+    let controller = |id: u64, name: &str| json!({ "id": id, "name": name, "role": "FOLLOWER", "reachable": true });
+    let both = json!({ "controllers": [controller(1, "one"), controller(2, "two")], "leaderId": 1 });
+    server.fake.ok("status", both);
+    server.fake.ok("remove_controller", json!({ "controllers": [{ "id": 1, "name": "one" }] }));
+    let ran = server.run(&["controller", "remove", "two"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.out.contains("one") && ran.out.contains("FOLLOWER") && !ran.out.contains("two"), "{ran:?}");
+}

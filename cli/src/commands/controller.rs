@@ -82,13 +82,16 @@ pub async fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     }
 }
 
-/// A new membership. For people as `list` shows it: the answer says who the members are, and not how they are.
+/// A new membership. For people as `list` shows it: the answer says who the members are, and not how they are; whoever
+/// tells the latter may not have seen the change yet.
 async fn told(context: &Context, answer: &impl Serialize, members: &[Controller]) -> Result<(), Failure> {
     let now = match context.screen.format {
         Format::Table => status(context).await.ok(),
         _ => None,
     };
-    context.screen.answer(answer, || table(now.as_ref().map_or(members, |now| &now.controllers)))
+    let seen = |member: &Controller| now.as_ref()?.controllers.iter().find(|seen| seen.id == member.id).cloned();
+    let shown: Vec<Controller> = members.iter().map(|member| seen(member).unwrap_or_else(|| member.clone())).collect();
+    context.screen.answer(answer, || table(&shown))
 }
 
 /// The control API's client.
