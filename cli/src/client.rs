@@ -26,7 +26,7 @@ const ANSWER_MIN: Duration = Duration::from_millis(500);
 /// A controller is pinged this often while it has a request to answer.
 const PING_EVERY: Duration = Duration::from_secs(1);
 /// One that answers no ping for so long is gone.
-const PING_MAX: Duration = Duration::from_secs(3);
+const PING_MAX: Duration = Duration::from_secs(5);
 /// For this long all endpoints are tried again although none takes a connection.
 const REFUSED_PATIENCE: Duration = Duration::from_millis(500);
 /// For this long a request is repeated that controllers answer but can't carry out (no leader, too busy).
