@@ -16,7 +16,7 @@ use crate::events::EventRing;
 use crate::identity::Seeds;
 use crate::leader::Leader;
 use crate::leadership::Leaderships;
-use crate::limits::READ_INDEX_WAIT_MAX;
+use crate::limits::{LEADER_WAIT_MAX, READ_INDEX_WAIT_MAX};
 use crate::machine::DirtyFeed;
 use crate::members::Directory;
 use crate::peers::Links;
@@ -47,11 +47,27 @@ pub(crate) struct Core {
 }
 
 impl Core {
+    /// Whether this controller takes part: one that is still joining, or was removed, knows nothing that anybody should
+    /// act on.
+    ///
+    /// # Errors
+    /// [`ApiError::Unavailable`] where it doesn't: clients ask the next one.
+    pub(crate) fn takes_part(&self) -> Result<(), ApiError> {
+        if self.directory.now().by_id.contains_key(&self.me) {
+            return Ok(());
+        }
+        Err(ApiError::Unavailable(format!("controller {:?} is not (yet) a member of the control plane", self.name)))
+    }
+
     /// A version of the state that has seen every write that was acknowledged before this call.
     ///
     /// # Errors
     /// No leader confirmed it in time, or too many reads wait.
     pub(crate) async fn read_strong(&self) -> Result<Arc<Version>, ApiError> {
+        // Clients take a longer silence for a controller that is frozen.
+        if self.leaderships.find(self.me, LEADER_WAIT_MAX).await.is_none() {
+            return Err(ApiError::Unavailable("no controller leads at present; retry".to_owned()));
+        }
         let (tell, told) = oneshot::channel();
         self.handle.read_index(move |result| drop(tell.send(result)));
         let index = told.await.unwrap_or(Err(ReadError::Stopped))?;

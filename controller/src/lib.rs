@@ -19,6 +19,7 @@ pub mod config;
 mod core;
 mod events;
 mod explain;
+mod foreign;
 mod forward;
 mod health;
 mod identity;

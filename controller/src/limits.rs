@@ -153,6 +153,14 @@ pub const STATUS_PEER_MAX: Duration = Duration::from_millis(500);
 pub const MEMBERSHIP_MAX: Duration = Duration::from_secs(10);
 /// Wait before a new controller asks again to be added.
 pub const JOIN_RETRY: Duration = Duration::from_millis(500);
+/// How often is looked whether the disk's files are still there.
+pub const DISK_LOOK: Duration = Duration::from_secs(1);
+/// How often a controller without a leader asks who its peers are.
+pub const FOREIGN_LOOK: Duration = Duration::from_millis(500);
+/// Time without a leader before that: an election takes less.
+pub const FOREIGN_LEADERLESS_MIN: Duration = Duration::from_secs(2);
+/// Wait for the answer.
+pub const FOREIGN_ASK_MAX: Duration = Duration::from_secs(1);
 
 // --- The API's port --------------------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ impl Core {
     /// # Errors
     /// It isn't had within the bounds.
     pub(crate) async fn version(&self, freshness: Freshness) -> Result<Arc<Version>, ApiError> {
+        self.takes_part()?;
         let version = if freshness.strong { self.read_strong().await? } else { self.view.now() };
         if version.index < freshness.min_index {
             return self.read_at_least(freshness.min_index, MIN_INDEX_WAIT_MAX).await;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use drydock_consensus::log_store::Vigil;
 use drydock_consensus::{
     Fatal, Identity, Membership, Node, NodeOptions, RaftId, Start, StoreError, StoreKind, TransferError,
 };
@@ -20,15 +21,15 @@ use crate::events::EventRing;
 use crate::forward::Forwarded;
 use crate::identity::{self, NoRandomness, Seeds};
 use crate::leadership::Leaderships;
-use crate::limits::{JOIN_RETRY, RUNTIME_BLOCKING_THREADS_MAX, RUNTIME_WORKERS, STOP_GRACE};
+use crate::limits::{DISK_LOOK, JOIN_RETRY, RUNTIME_BLOCKING_THREADS_MAX, RUNTIME_WORKERS, STOP_GRACE};
 use crate::machine::{DirtyFeed, Machine};
 use crate::members::{Directory, encode_context};
 use crate::peers::server::PeerService;
-use crate::peers::{Credentials, Dismissed, Links, from_hex};
+use crate::peers::{Credentials, Dismissed, Links, from_hex, hex};
 use crate::propose::Admission;
 use crate::server::{ServeError, serve_api, serve_peers};
 use crate::view::View;
-use crate::{leader, membership};
+use crate::{foreign, leader, membership};
 
 /// Why a controller didn't start, or can't go on. The process must exit with a failure.
 #[derive(Debug, thiserror::Error)]
@@ -116,6 +117,21 @@ pub enum RunError {
         /// Where its data was looked for.
         path: std::path::PathBuf,
     },
+    /// The disk is that of a controller of another cluster.
+    #[error(
+        "the disk under {path} is of cluster {ours}, and the controllers where its peers should be are of cluster {theirs} \
+         ({address} says so): give the right folder, or an empty one and `join` to a new controller"
+    )]
+    OtherCluster {
+        /// Where the data is.
+        path: std::path::PathBuf,
+        /// The fingerprint of the disk's cluster.
+        ours: String,
+        /// Who told.
+        address: String,
+        /// The fingerprint of its cluster.
+        theirs: String,
+    },
     /// The cluster to join doesn't take this controller, and asking again would change nothing.
     #[error("the cluster behind {address} doesn't take this controller: {reason}")]
     NotTaken {
@@ -147,14 +163,26 @@ pub enum RunError {
 
 impl RunError {
     /// Whether this controller can't come back as it is: the others don't want it, or its disk lost what it had
-    /// acknowledged. Starting it again won't help; a new one in its place does.
+    /// acknowledged or is somebody else's. Starting it again won't help; a new one in its place does.
     #[must_use]
     pub fn is_for_good(&self) -> bool {
         match self {
-            Self::Removed { .. } | Self::OtherDisk { .. } | Self::NotTaken { .. } => true,
-            Self::Store(error) => error.lost_data(),
+            Self::Removed { .. }
+            | Self::OtherDisk { .. }
+            | Self::OtherCluster { .. }
+            | Self::NotTaken { .. }
+            | Self::Foreign { .. }
+            | Self::ForeignName { .. } => true,
+            Self::Store(error) => error.is_for_good(),
             Self::Fatal(error) => error.is_for_good(),
-            _ => false,
+            Self::Config(_)
+            | Self::Listen { .. }
+            | Self::DataDir { .. }
+            | Self::OtherScope { .. }
+            | Self::NoCluster { .. }
+            | Self::Serve(_)
+            | Self::Randomness(_)
+            | Self::Panicked(_) => false,
         }
     }
 }
@@ -235,7 +263,7 @@ pub async fn run_on(
         started = starting => started?,
         () = &mut shutdown => return Ok(()),
     };
-    running.serve(listeners, shutdown, config.data_dir).await
+    running.serve(listeners, shutdown, &config).await
 }
 
 /// How others reach this controller.
@@ -317,6 +345,7 @@ struct Running {
     node: Node,
     peer_service: PeerService,
     announcement: (Option<String>, AddControllerRequest),
+    vigil: Vigil,
     fatal: oneshot::Receiver<Fatal>,
 }
 
@@ -331,12 +360,13 @@ async fn start(config: &Config, listeners: &Listeners) -> Result<Running, RunErr
         (View::new(drydock_state::State::default(), 0), EventRing::new(0), Leaderships::new(), DirtyFeed::default());
     let machine = Machine::new(view.clone(), events.clone(), leaderships.clone(), directory.clone(), dirty.clone());
     let seed = u64::from_le_bytes(identity::random_id()?.to_le_bytes());
+    let store = match config.log_store {
+        LogStoreKind::RaftEngine => StoreKind::RaftEngine,
+        LogStoreKind::Sled => StoreKind::Sled,
+    };
     let options = NodeOptions {
         data_dir: config.data_dir.clone(),
-        store: match config.log_store {
-            LogStoreKind::RaftEngine => StoreKind::RaftEngine,
-            LogStoreKind::Sled => StoreKind::Sled,
-        },
+        store,
         identity,
         expected_marker: None,
         start,
@@ -350,6 +380,7 @@ async fn start(config: &Config, listeners: &Listeners) -> Result<Running, RunErr
         Node::start(options, machine, peers, move |fatal| drop(tell_fatal.send(fatal)))
     });
     let (node, handle) = started.await.map_err(|error| RunError::Panicked(error.to_string()))??;
+    let vigil = Vigil::begin(&config.data_dir, store)?;
     // Before anything is sent: two controllers under one id would vote twice.
     if let Some(own) = directory.now().by_id.get(&node.id())
         && own.name != config.name
@@ -388,7 +419,7 @@ async fn start(config: &Config, listeners: &Listeners) -> Result<Running, RunErr
         peer_address: addresses.peer,
     };
     let peer_service = PeerService { links, directory, handle, forwarded, stop: CancellationToken::new() };
-    Ok(Running { core, node, peer_service, announcement: (config.join.clone(), announcement), fatal })
+    Ok(Running { core, node, peer_service, announcement: (config.join.clone(), announcement), vigil, fatal })
 }
 
 impl Running {
@@ -396,9 +427,10 @@ impl Running {
         self,
         listeners: Listeners,
         mut shutdown: std::pin::Pin<&mut (impl Future<Output = ()> + Send)>,
-        path: std::path::PathBuf,
+        config: &Config,
     ) -> Result<(), RunError> {
-        let Self { core, node, peer_service, announcement, mut fatal } = self;
+        let Self { core, node, peer_service, announcement, vigil, mut fatal } = self;
+        let (named, path) = (foreign::Named::of(config), &config.data_dir);
         let (stop_leading, stop_api, stop_peers) =
             (CancellationToken::new(), CancellationToken::new(), peer_service.stop.clone());
         let mut ports = JoinSet::new();
@@ -417,8 +449,15 @@ impl Running {
             reason = not_taken(&mut announcing) => Err(RunError::NotTaken { address, reason }),
             why = core.links.dismissed() => Err(match why {
                 Dismissed::Removed => RunError::Removed { id: core.me },
-                Dismissed::OtherDisk => RunError::OtherDisk { id: core.me, path },
+                Dismissed::OtherDisk => RunError::OtherDisk { id: core.me, path: path.clone() },
             }),
+            stranger = foreign::found(&core, &named) => Err(RunError::OtherCluster {
+                path: path.clone(),
+                ours: hex(core.fingerprint),
+                address: stranger.address,
+                theirs: hex(stranger.fingerprint),
+            }),
+            lost = disk_lost(vigil) => Err(lost),
         };
         announcing.abort();
         if end.is_ok() {
@@ -445,6 +484,21 @@ impl Running {
         ports.shutdown().await;
         tracing::info!(name = core.name, "controller stopped");
         end
+    }
+}
+
+/// Completes once the files of the log are gone. Looks on a thread that may block: the disk may not answer at all.
+async fn disk_lost(mut vigil: Vigil) -> RunError {
+    let mut look = tokio::time::interval(DISK_LOOK);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        look.tick().await;
+        let looked = tokio::task::spawn_blocking(move || vigil.look().map(|()| vigil)).await;
+        vigil = match looked {
+            Ok(Ok(vigil)) => vigil,
+            Ok(Err(error)) => return error.into(),
+            Err(error) => return RunError::Panicked(error.to_string()),
+        };
     }
 }
 

@@ -207,8 +207,8 @@ impl Fatal {
     #[must_use]
     pub fn is_for_good(&self) -> bool {
         match self {
-            Self::Store(error) => error.lost_data(),
-            Self::Snapshot(error) => error.lost_data(),
+            Self::Store(error) => error.is_for_good(),
+            Self::Snapshot(error) => error.is_for_good(),
             Self::LostEntries { .. } | Self::Removed { .. } => true,
             Self::Halted(_) | Self::Raft(_) | Self::BadConfChange { .. } | Self::Panicked(_) | Self::Config(_) => false,
         }

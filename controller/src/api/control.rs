@@ -50,6 +50,7 @@ impl ControlApi {
 #[tonic::async_trait]
 impl Control for ControlApi {
     async fn status(&self, _: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
+        self.core.takes_part()?;
         Ok(Response::new(self.core.status().await))
     }
 
@@ -87,6 +88,7 @@ impl Control for ControlApi {
         &self,
         request: Request<WatchEventsRequest>,
     ) -> Result<Response<Self::WatchEventsStream>, Status> {
+        self.core.takes_part()?;
         let permit = Arc::clone(&self.watchers).try_acquire_owned();
         let permit =
             permit.map_err(|_| Status::resource_exhausted(format!("{WATCHERS_MAX} watch already; retry later")))?;
@@ -104,7 +106,7 @@ impl Control for ControlApi {
         &self,
         request: Request<DescribeScalingRequest>,
     ) -> Result<Response<DescribeScalingResponse>, Status> {
-        let version = self.core.view.now();
+        let (version, _) = self.moment(request.metadata()).await?;
         let answer = Query::new(&version.state, &self.core.scope).describe_scaling(request.get_ref());
         Ok(Response::new(answer.map_err(ApiError::from)?))
     }

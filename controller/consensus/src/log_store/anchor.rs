@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use super::{FORMAT_VERSION, Identity, StoreError, StoreKind};
 use crate::record::{BadRecord, Reader, seal, unseal};
 
-const FILE: &str = "replica";
+pub(super) const FILE: &str = "replica";
 const LOCK: &str = "replica.lock";
 const MAGIC: &[u8; 8] = b"DRYREPL1";
 /// Bytes of the identity's part: magic, version, kind, three ids, CRC.

@@ -27,6 +27,8 @@ use super::{Identity, LogStore, StoreError, StoreKind, WriteBatch, engine_scan, 
 use crate::snapshot::SnapshotMeta;
 
 const FOLDER: &str = "raft-engine";
+/// How the names of the files end that hold the log's newest part.
+pub(super) const FILE_END: &str = "raftlog";
 /// Bytes after which a log file is full and the next (recycled) one is taken.
 const FILE_BYTES: u64 = 8 * 1024 * 1024;
 /// Bytes of log files from which on those that hold only compacted entries are recycled.
@@ -40,6 +42,11 @@ const KEY_STATE: &[u8] = b"state";
 const KEY_IDENTITY: &[u8] = b"identity";
 const KEY_SNAPSHOT: &[u8] = b"snapshot";
 const KEY_MARKERS: &[u8] = b"markers";
+
+/// Where the log of a data folder is.
+pub(super) fn log_folder(folder: &Path) -> PathBuf {
+    folder.join(FOLDER)
+}
 
 struct Entries;
 
@@ -104,7 +111,7 @@ impl EngineStore {
         let lock = FolderLock::take(folder)?;
         let contents = Anchor::peek(folder)?;
         check::check_kind(folder, contents.as_ref(), StoreKind::RaftEngine)?;
-        let dir = folder.join(FOLDER);
+        let dir = log_folder(folder);
         fs::create_dir_all(&dir).map_err(StoreError::disk("making folder", &dir))?;
         engine_scan::scan(&dir)?;
         let engine = Self::open_engine(&dir)?;
@@ -140,7 +147,7 @@ impl EngineStore {
 
     fn disk_error(&self, doing: &'static str, reason: String) -> StoreError {
         self.poison.set.store(true, Ordering::Release);
-        StoreError::Disk { doing, path: self.folder.join(FOLDER), reason }
+        StoreError::Disk { doing, path: log_folder(&self.folder), reason }
     }
 
     fn check_sound(&self) -> Result<(), StoreError> {
@@ -151,7 +158,7 @@ impl EngineStore {
         if reason.is_empty() {
             return Err(StoreError::Poisoned);
         }
-        Err(StoreError::Disk { doing: "reclaiming space", path: self.folder.join(FOLDER), reason })
+        Err(StoreError::Disk { doing: "reclaiming space", path: log_folder(&self.folder), reason })
     }
 
     fn put(&mut self, key: &[u8], value: Vec<u8>) -> Result<(), StoreError> {
@@ -183,7 +190,7 @@ impl EngineStore {
             Err(EngineError::EntryNotFound) => {
                 Err(StoreError::corrupt(format!("index {low}"), "the entry is missing in raft-engine".to_owned()))
             }
-            Err(EngineError::Io(error)) => Err(StoreError::disk("reading", &self.folder.join(FOLDER))(error)),
+            Err(EngineError::Io(error)) => Err(StoreError::disk("reading", &log_folder(&self.folder))(error)),
             Err(error) => Err(StoreError::corrupt(format!("an entry between {low} and {high}"), error.to_string())),
         }
     }
@@ -243,7 +250,7 @@ impl LogStore for EngineStore {
             let reason = format!("raft-engine has entries up to {last}, recorded was {}", state.last_index);
             return Err(StoreError::corrupt(format!("index {last}"), reason));
         }
-        engine_scan::forget_torn(&self.folder.join(FOLDER))?;
+        engine_scan::forget_torn(&log_folder(&self.folder))?;
         self.state = state;
         Ok(Some(boot))
     }
@@ -254,7 +261,7 @@ impl LogStore for EngineStore {
         self.put(KEY_SNAPSHOT, encode_snapshot(first))?;
         self.put(KEY_STATE, self.state.encode())?;
         self.write()?;
-        sync_folder(&self.folder.join(FOLDER))?;
+        sync_folder(&log_folder(&self.folder))?;
         sync_folder(&self.folder)?;
         // Last: a folder with a log but no `replica` file was never started, and is made anew.
         self.anchor = Some(Anchor::create(&self.folder, identity, StoreKind::RaftEngine)?);

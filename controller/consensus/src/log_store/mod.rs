@@ -16,6 +16,7 @@ mod engine_scan;
 pub mod memory;
 mod records;
 mod sled_store;
+mod vigil;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ use raft::eraftpb::Entry;
 pub use boot::{Boot, Terms};
 pub use engine::EngineStore;
 pub use sled_store::SledStore;
+pub use vigil::Vigil;
 
 use crate::RaftId;
 use crate::snapshot::SnapshotMeta;
@@ -206,6 +208,19 @@ pub enum StoreError {
         /// The number of the last batch found.
         found: u64,
     },
+    /// The files of a running replica are gone.
+    #[error(
+        "{} is lost: {reason}, while the replica runs. What it acknowledged since then would end with the process, so it ends \
+         now. Restore the folder; if it can't be had back, remove this replica from the cluster and join with a new id and an \
+         empty data directory",
+        path.display()
+    )]
+    Vanished {
+        /// The folder or file.
+        path: PathBuf,
+        /// What was found in its place.
+        reason: String,
+    },
     /// Another process has it open.
     #[error("{} is in use by another process: {reason}", path.display())]
     Locked {
@@ -225,10 +240,18 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the data that this replica acknowledged are gone or damaged: no later start can find them again.
+    /// Whether no later start can do better with this folder: what the replica acknowledged is gone or damaged, or it is
+    /// another replica's.
     #[must_use]
-    pub fn lost_data(&self) -> bool {
-        matches!(self, Self::Wiped { .. } | Self::Corrupt { .. } | Self::LostTail { .. })
+    pub fn is_for_good(&self) -> bool {
+        match self {
+            Self::Wiped { .. }
+            | Self::Corrupt { .. }
+            | Self::LostTail { .. }
+            | Self::Vanished { .. }
+            | Self::Foreign { .. } => true,
+            Self::Disk { .. } | Self::Poisoned | Self::Format { .. } | Self::Locked { .. } | Self::Gone { .. } => false,
+        }
     }
 
     pub(crate) fn disk(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {

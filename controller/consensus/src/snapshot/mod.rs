@@ -118,7 +118,7 @@ const RESTORE: &str = "Nothing was changed. Restore the file from a copy, or rem
 impl SnapshotError {
     /// Whether a file of this replica's own is gone or damaged: no later start can find it again.
     #[must_use]
-    pub fn lost_data(&self) -> bool {
+    pub fn is_for_good(&self) -> bool {
         matches!(self, Self::Missing { .. } | Self::Truncated { .. } | Self::Corrupt { .. })
     }
 
