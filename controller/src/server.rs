@@ -15,6 +15,7 @@ use tonic::transport::server::TcpIncoming;
 use crate::api::agents::AgentApi;
 use crate::api::control::ControlApi;
 use crate::api::ecs::EcsApi;
+use crate::api::named::Named;
 use crate::core::Core;
 use crate::health;
 use crate::limits::{
@@ -23,6 +24,16 @@ use crate::limits::{
     PEER_KEEPALIVE_TIMEOUT, PEER_MESSAGE_BYTES_MAX, PEER_WINDOW_BYTES,
 };
 use crate::peers::server::PeerService;
+
+/// The services of the API port, as reflection lists them.
+const SERVICES: [&str; 6] = [
+    "drydock.ecs.v1.Ecs",
+    "drydock.control.v1.Control",
+    "drydock.agent.v1.AgentControl",
+    "grpc.health.v1.Health",
+    "grpc.reflection.v1.ServerReflection",
+    "grpc.reflection.v1alpha.ServerReflection",
+];
 
 /// A port could not be served.
 #[derive(Debug, thiserror::Error)]
@@ -59,9 +70,14 @@ pub(crate) async fn serve_api(
         .max_decoding_message_size(API_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(API_RESPONSE_BYTES_MAX);
     let reflection = || {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(drydock_proto::DESCRIPTORS)
+        let builder = tonic_reflection::server::Builder::configure()
+            .include_reflection_service(false)
+            .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(drydock_proto::DESCRIPTORS);
+        // The peers' service is on another port.
+        SERVICES.into_iter().fold(builder, tonic_reflection::server::Builder::with_service_name)
     };
     let refused = |error: tonic_reflection::server::Error| ServeError::Reflection(error.to_string());
     let serving = Server::builder()
@@ -70,7 +86,7 @@ pub(crate) async fn serve_api(
         .max_concurrent_streams(API_CONCURRENT_STREAMS_MAX)
         .http2_keepalive_interval(Some(API_KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(API_KEEPALIVE_TIMEOUT))
-        .add_service(ecs)
+        .add_service(Named(ecs))
         .add_service(control)
         .add_service(agents)
         .add_service(health_server)

@@ -212,7 +212,63 @@ async fn what_is_wrong_is_said_in_ecs_s_words_by_every_controller() {
         let large = CreateClusterRequest { cluster_name: Some("x".repeat(10 * 1024 * 1024)), ..Default::default() };
         let refused = member.ecs().create_cluster(large).await.unwrap_err();
         assert_eq!(refused.code(), Code::OutOfRange, "{refused:?}");
+        assert_eq!(refused.metadata().get(EXCEPTION_KEY).unwrap(), "ClientException");
+
+        // What no code of ours ever sees.
+        let bytes = unary(member, "CreateCluster").await;
+        assert_eq!(bytes.metadata().get(EXCEPTION_KEY).unwrap(), "SerializationException", "{bytes:?}");
+        let unknown = unary(member, "LaunchCluster").await;
+        assert_eq!(unknown.code(), Code::Unimplemented, "{unknown:?}");
+        assert_eq!(unknown.metadata().get(EXCEPTION_KEY).unwrap(), "UnknownOperationException");
     }
     assert!(names(&cluster.members[0], CONSISTENCY_KEY, "strong").await.is_empty());
+    cluster.stop().await;
+}
+
+/// The refusal of a message that fits no operation: a number where each has a text first.
+async fn unary(member: &Member, operation: &str) -> tonic::Status {
+    let mut client = tonic::client::Grpc::new(member.channel());
+    client.ready().await.unwrap();
+    let path = format!("/drydock.ecs.v1.Ecs/{operation}").parse().unwrap();
+    let codec = tonic_prost::ProstCodec::<prost_types::Timestamp, prost_types::Timestamp>::default();
+    let odd = prost_types::Timestamp { seconds: 5, nanos: 0 };
+    client.unary(Request::new(odd), path, codec).await.unwrap_err()
+}
+
+/// Tools ask for what there is: the services of this port, in both versions of reflection, and no other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reflection_lists_what_the_port_serves() {
+    use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+    use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+    use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+    use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse};
+
+    let cluster = Cluster::start(1).await;
+    let mut client = ServerReflectionClient::new(cluster.members[0].channel());
+    let ask = |message| {
+        let request = ServerReflectionRequest { host: String::new(), message_request: Some(message) };
+        tokio_stream::once(request)
+    };
+    let mut answer = async |message| -> ServerReflectionResponse {
+        let mut answers = client.server_reflection_info(ask(message)).await.unwrap().into_inner();
+        answers.message().await.unwrap().unwrap()
+    };
+    let listed = answer(MessageRequest::ListServices(String::new())).await.message_response.unwrap();
+    let MessageResponse::ListServicesResponse(listed) = listed else { panic!("{listed:?}") };
+    let mut names: Vec<&str> = listed.service.iter().map(|service| service.name.as_str()).collect();
+    names.sort_unstable();
+    let expected = [
+        "drydock.agent.v1.AgentControl",
+        "drydock.control.v1.Control",
+        "drydock.ecs.v1.Ecs",
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
+        "grpc.reflection.v1alpha.ServerReflection",
+    ];
+    assert_eq!(names, expected);
+    for name in expected {
+        let file = answer(MessageRequest::FileContainingSymbol(name.to_owned())).await.message_response.unwrap();
+        assert!(matches!(file, MessageResponse::FileDescriptorResponse(_)), "{name}: {file:?}");
+    }
     cluster.stop().await;
 }

@@ -34,9 +34,40 @@ pub(crate) async fn get_logs(core: &Arc<Core>, request: GetLogsRequest) -> Resul
         }
         Some(Where::Here { .. }) => {
             let leader = core.leader.load_full().ok_or_else(|| Status::unavailable("the leader is starting; retry"))?;
-            read(core, leader, request).await
+            match locate(core, &request)? {
+                Place::There(instance, task_arn) => read(leader, request, instance, task_arn).await,
+                Place::NotYet if request.follow => Ok(later(Arc::clone(core), leader, request)),
+                Place::NotYet => Err(Status::failed_precondition(
+                    "the task isn't placed on a container instance yet: it has no logs; --follow waits for them",
+                )),
+                Place::Never => Err(Status::failed_precondition(
+                    "the task stopped before it was placed on a container instance: it has no logs",
+                )),
+            }
         }
     }
+}
+
+/// The lines of a task that isn't placed yet. A stream at once, since a client takes silence for a frozen controller.
+fn later(core: Arc<Core>, leader: Arc<Leader>, request: GetLogsRequest) -> Lines {
+    let lines = async move {
+        let mut changes = core.view.subscribe();
+        loop {
+            match locate(&core, &request)? {
+                Place::There(instance, task_arn) => return read(leader, request, instance, task_arn).await,
+                Place::NotYet => {}
+                Place::Never => return Ok(stream::empty().boxed()),
+            }
+            // Another controller leads now: the client asks that one.
+            let leads = core.leader.load().as_ref().is_some_and(|now| Arc::ptr_eq(now, &leader));
+            if !leads || changes.changed().await.is_err() {
+                return Err(Status::unavailable("the leader of the controllers changed; ask again"));
+            }
+        }
+    };
+    let lines =
+        stream::once(lines).map(|read| read.unwrap_or_else(|status| stream::once(async { Err(status) }).boxed()));
+    lines.flatten().boxed()
 }
 
 async fn relay(address: &str, request: GetLogsRequest) -> Result<Lines, Status> {
@@ -53,8 +84,12 @@ struct Reading {
     instance: InstanceKey,
 }
 
-async fn read(core: &Core, leader: Arc<Leader>, request: GetLogsRequest) -> Result<Lines, Status> {
-    let (instance, task_arn) = locate(core, &request)?;
+async fn read(
+    leader: Arc<Leader>,
+    request: GetLogsRequest,
+    instance: InstanceKey,
+    task_arn: String,
+) -> Result<Lines, Status> {
     let id = identity::random().map_err(|error| Status::unavailable(error.to_string()))?;
     let read = leader.logs.open(format!("{id:032x}"))?;
     let start = StartLogRead {
@@ -90,8 +125,18 @@ async fn read(core: &Core, leader: Arc<Leader>, request: GetLogsRequest) -> Resu
     Ok(lines.boxed())
 }
 
-/// The instance that runs a task, and the task's ARN.
-fn locate(core: &Core, request: &GetLogsRequest) -> Result<(InstanceKey, String), Status> {
+/// Where a task's output is.
+enum Place {
+    /// On that instance, under the task's ARN.
+    There(InstanceKey, String),
+    /// The task isn't placed.
+    NotYet,
+    /// Nor will it be.
+    Never,
+}
+
+/// Where a task runs.
+fn locate(core: &Core, request: &GetLogsRequest) -> Result<Place, Status> {
     let version = core.view.now();
     let query = Query::new(&version.state, &core.scope);
     let cluster = query.cluster(Some(&request.cluster).filter(|name| !name.is_empty()).map(String::as_str));
@@ -100,10 +145,11 @@ fn locate(core: &Core, request: &GetLogsRequest) -> Result<(InstanceKey, String)
     let key = InstanceKey { cluster: cluster.id, id: 0 };
     let key = crate::leader::sessions::intake::task_key(key, &request.task).map_err(|_| no_task())?;
     let task = version.state.task(key).ok_or_else(no_task)?;
-    let instance = task.instance_key().ok_or_else(|| {
-        Status::failed_precondition("the task isn't placed on a container instance yet: it has no logs")
-    })?;
-    Ok((instance, query::Arns::new(&core.scope, &cluster.name).task(key)))
+    Ok(match task.instance_key() {
+        Some(instance) => Place::There(instance, query::Arns::new(&core.scope, &cluster.name).task(key)),
+        None if task.is_stopped() => Place::Never,
+        None => Place::NotYet,
+    })
 }
 
 impl Drop for Reading {

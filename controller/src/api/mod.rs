@@ -7,4 +7,5 @@ pub(crate) mod control;
 pub(crate) mod ecs;
 pub(crate) mod errors;
 pub(crate) mod logs;
+pub(crate) mod named;
 pub(crate) mod watch;
