@@ -229,6 +229,32 @@ fn last_log(folder: &Path) -> PathBuf {
     files.filter(|path| path.extension().is_some_and(|end| end == "raftlog")).max().unwrap()
 }
 
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().flatten() {
+        let to = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &to),
+            false => drop(std::fs::copy(entry.path(), to).unwrap()),
+        }
+    }
+}
+
+/// Puts the disk of another cluster in the place of one, of the same name.
+fn another_clusters(disk: &Path) {
+    let (_keep, other) = folder();
+    let mut up = Up::start(&other, &["--api-port", "0", "--instances", "0", "--once"]);
+    assert_eq!(up.ended(), Some(0), "{}", up.said.join("\n"));
+    std::fs::remove_dir_all(disk).unwrap();
+    copy(&other.join(disk.file_name().unwrap()), disk);
+}
+
+/// Puts the disk of its neighbour there.
+fn another_controllers(disk: &Path) {
+    std::fs::remove_dir_all(disk).unwrap();
+    copy(&disk.with_file_name("controller-1"), disk);
+}
+
 /// Two of three are enough, and the third is made anew: whoever runs `up` has no other hand to do it with.
 #[test]
 fn a_controller_that_lost_its_disk_is_replaced() {
@@ -244,10 +270,12 @@ fn a_controller_that_lost_its_disk_is_replaced() {
     holds(|| (members(&folder) == all).then_some(()));
     // One after the other, each as another way to lose a controller; the first of them leads as often as not.
     type Lose = fn(&Path);
-    let losses: [(&str, Lose, &str); 4] = [
+    let losses: [(&str, Lose, &str); 6] = [
         ("controller-3", |disk| std::fs::remove_dir_all(disk).unwrap(), "by another disk"),
         ("controller-1", |disk| std::fs::write(last_log(disk), [7; 4_096]).unwrap(), "lost acknowledged writes"),
         ("controller-3", |disk| std::fs::remove_dir_all(disk).unwrap(), "is a member already"),
+        ("controller-3", another_clusters, "of cluster"),
+        ("controller-2", another_controllers, "belongs to controller"),
         ("controller-2", |_| {}, "removed"),
     ];
     for (at, (name, lose, why)) in losses.iter().enumerate() {
@@ -272,11 +300,24 @@ fn a_controller_that_lost_its_disk_is_replaced() {
         let clusters = drydock(&folder, &["cluster", "list"]).out;
         assert!((0..=at).all(|at| clusters.contains(&format!("before-{at}"))), "{clusters}");
     }
-    // It does so while it runs, too.
+    // It does so while it runs, too, and as often as it takes; nobody has to kill what lost its disk.
+    for _ in 0..2 {
+        std::fs::remove_dir_all(folder.join("controller-2")).unwrap();
+        let line = up.says("controller-2 ended, and isn't started again");
+        assert!(line.contains("is lost"), "{line}");
+        up.says("controller-2 is replaced by a new controller");
+        holds(|| (members(&folder) == all).then_some(()));
+    }
+    // One that somebody removes is meant to be away.
+    assert_eq!(drydock(&folder, &["controller", "remove", "controller-3"]).code, 0);
+    up.says("controller-3 ended, and isn't started again");
     std::fs::remove_dir_all(folder.join("controller-2")).unwrap();
-    kill_child(&folder, "controller-2");
-    up.says("controller-2 is replaced by a new controller");
-    holds(|| (members(&folder) == all).then_some(()));
+    let said = up.said.len();
+    up.says("of 2 controllers can't come back as they are (controller-2)");
+    assert!(!up.said[said..].iter().any(|line| line.contains("controller-3 is replaced")), "{}", up.said.join("\n"));
+    // Where nothing can be decided, no answer is a list.
+    let ran = drydock(&folder, &["cluster", "list"]);
+    assert!(ran.code == 3 && ran.err.contains("no controller leads"), "{ran:?}");
     up.stop();
 }
 

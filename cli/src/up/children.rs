@@ -1,5 +1,6 @@
 //! The processes of `up`: what each is told, in a file of its own, and the order in which they start and stop.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use tokio::sync::mpsc;
 use super::console::Console;
 use super::layout::{ControllerPlace, DataDir, Layout, replace, taken};
 use super::ready;
+use super::replacing::{Tried, When};
 use super::supervise::{NOTICES_MAX, Notice, Program, Supervised};
 use crate::client::{Client, Kind};
 use crate::commands::controller::Api;
@@ -74,6 +76,8 @@ pub struct Children {
     notices: mpsc::Sender<Notice>,
     controllers: Vec<Supervised>,
     agents: Vec<Supervised>,
+    /// Controllers that are being replaced, from before they are removed.
+    begun: BTreeSet<String>,
     ready: bool,
 }
 
@@ -90,6 +94,7 @@ impl Children {
             notices,
             controllers: Vec::new(),
             agents: Vec::new(),
+            begun: BTreeSet::new(),
             ready: false,
         };
         (children, receiver)
@@ -179,21 +184,24 @@ impl Children {
     }
 
     /// Puts a new controller in the place of one that is lost: moves its folder aside, removes it from the membership,
-    /// and starts one with an empty folder that joins the others. Gives where the old folder is, if there was one. What it
-    /// did before it failed needn't be undone: the next try goes on from there.
+    /// and starts one with an empty folder that joins the others. What it did before it failed needn't be undone: the next
+    /// try goes on from there.
     ///
     /// # Errors
     /// The others have no majority, or a file can't be moved or written.
-    pub async fn replace_controller(&mut self, name: &str, client: &Client) -> Result<Option<PathBuf>, Failure> {
+    pub async fn replace_controller(&mut self, name: &str, client: &Client, when: When) -> Result<Tried, Failure> {
         let at = self.layout.controllers.iter().position(|place| place.name == name);
         let at = at.ok_or_else(|| Failure::Other(format!("there is no controller {name}")))?;
         let ask = async |mut control: Api, request| control.status(request).await;
         let status = client.control(Kind::Read, StatusRequest {}, ask).await?;
         // It isn't where somebody removed it, or a try that failed later did.
         if let Some(member) = status.controllers.iter().find(|member| member.name == name) {
+            self.begun.insert(name.to_owned());
             let request = RemoveControllerRequest { controller: member.id.to_string() };
             let remove = async |mut control: Api, request| control.remove_controller(request).await;
             client.control(Kind::Once, request, remove).await?;
+        } else if when == When::Running && !self.begun.contains(name) {
+            return Ok(Tried::Away);
         }
         let aside = self.move_aside(name)?;
         self.layout.controllers[at].joined = true;
@@ -204,7 +212,8 @@ impl Children {
             old.ask_to_end();
             old.ended().await;
         }
-        Ok(aside)
+        self.begun.remove(name);
+        Ok(Tried::Replaced(aside))
     }
 
     /// Moves the folder of a controller out of its way, to the first free name.

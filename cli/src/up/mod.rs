@@ -6,20 +6,18 @@ pub mod example;
 pub mod image;
 pub mod layout;
 pub mod ready;
+pub mod replacing;
 pub mod supervise;
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use bollard::Docker;
 use clap::Args;
-use drydock_proto::control::StatusRequest;
 
 use crate::arguments::ENDPOINT_DEFAULT;
-use crate::client::{Client, Kind};
-use crate::commands::controller::Api;
+use crate::client::Client;
 use crate::commands::{Context, flags};
 use crate::failure::Failure;
 use crate::output::Screen;
@@ -28,9 +26,7 @@ use children::{Capacity, Children};
 use console::Console;
 use example::Example;
 use layout::{DataDir, Layout, Wishes};
-
-/// How often is looked whether a controller is lost.
-const LOST_LOOK: Duration = Duration::from_millis(500);
+use replacing::{Replacing, When};
 
 /// Arguments of the command.
 #[derive(Debug, Args)]
@@ -178,7 +174,8 @@ async fn work(
     children.start_controllers()?;
     let client = Client::new(&layout.api_addresses().join(","), false)?;
     let mut status = children.or_dead(ready::leader(&layout, || children.lost())).await?;
-    if replace(children, &children.lost(), &client, console).await {
+    let mut replacing = Replacing::default();
+    if replacing.look(children, &client, console, When::Start).await {
         status = children.or_dead(ready::leader(&layout, || children.lost())).await?;
     }
     ready::cluster(&client).await?;
@@ -198,42 +195,7 @@ async fn work(
         return Ok(());
     }
     console.text(&next_steps(&layout, arguments.example));
-    keep_whole(children, &client, console).await
-}
-
-/// Replaces controllers that can't come back as they are; whether there was one. Where one can't be replaced the others go
-/// on without it.
-async fn replace(children: &mut Children, lost: &[String], client: &Client, console: &Console) -> bool {
-    for name in lost {
-        match children.replace_controller(name, client).await {
-            Ok(aside) => {
-                let kept = aside.map(|folder| format!("; its old folder is kept as {}", folder.display()));
-                console.line(&format!("{name} is replaced by a new controller{}", kept.unwrap_or_default()));
-            }
-            Err(failure) => {
-                console.line(&format!("{name} isn't replaced: {failure}. The next `drydock up` tries it again"));
-            }
-        }
-    }
-    !lost.is_empty()
-}
-
-/// Goes on for ever; replaces a member that lost its disk meanwhile, once. One that somebody removed stays away until the
-/// next start.
-async fn keep_whole(children: &mut Children, client: &Client, console: &Console) -> Result<(), Failure> {
-    let mut look = tokio::time::interval(LOST_LOOK);
-    let mut seen = BTreeSet::new();
-    loop {
-        look.tick().await;
-        let mut lost: Vec<String> = children.lost().into_iter().filter(|name| seen.insert(name.clone())).collect();
-        if lost.is_empty() {
-            continue;
-        }
-        let call = async |mut control: Api, request| control.status(request).await;
-        let Ok(status) = client.control(Kind::Read, StatusRequest {}, call).await else { continue };
-        lost.retain(|name| status.controllers.iter().any(|member| member.name == *name));
-        replace(children, &lost, client, console).await;
-    }
+    replacing.keep_whole(children, &client, console).await
 }
 
 fn next_steps(layout: &Layout, example: Option<Example>) -> String {
