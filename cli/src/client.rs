@@ -169,9 +169,10 @@ impl Client {
     ) -> Result<A, Failure> {
         let start = Instant::now();
         let mut pause = PAUSE_MIN;
+        let mut leaderless = None;
         loop {
             let mut refused = None;
-            let mut leaderless = None;
+            let mut heard = false;
             for _ in 0..self.shared.addresses.len() {
                 let turn = self.shared.next();
                 let left = self.patience.unwrap_or(LEADERLESS_PATIENCE).saturating_sub(start.elapsed());
@@ -181,10 +182,17 @@ impl Client {
                     Err(Attempt::Lost(reason)) if kind == Kind::Once => return Err(Failure::Uncertain(reason)),
                     // What a controller said tells more than that another one said nothing.
                     Err(Attempt::Lost(reason)) => leaderless = leaderless.or(Some(reason)),
-                    Err(Attempt::Leaderless(reason)) => leaderless = Some(reason),
+                    Err(Attempt::Leaderless(reason)) => {
+                        leaderless = Some(reason);
+                        heard = true;
+                    }
                     Err(Attempt::Refused(reason)) => refused = Some(reason),
                 }
                 self.shared.turn.store(turn + 1, Ordering::Relaxed);
+            }
+            // No other is left: those that were silent get their turn again.
+            if !heard {
+                self.shared.silent.iter().for_each(|silent| silent.store(false, Ordering::Relaxed));
             }
             let usual = if leaderless.is_some() { LEADERLESS_PATIENCE } else { REFUSED_PATIENCE };
             if start.elapsed() + pause > self.patience.unwrap_or(usual) {

@@ -92,3 +92,17 @@ fn a_refusal_for_want_of_a_leader_is_what_is_told() {
     assert_eq!(ran.code, 3, "{ran:?}");
     assert!(ran.err.contains("no controller has led for 2s") && ran.err.contains("a majority"), "{ran:?}");
 }
+
+/// With the others gone the frozen one is all there is: it is asked again, and named.
+#[test]
+fn a_frozen_controller_beside_dead_ones_is_waited_for_and_named() {
+    let server = Server::start();
+    let (frozen, dead) = (Frozen::new(), Frozen::new());
+    let dead_address = dead.0.local_addr().unwrap();
+    drop(dead);
+    let endpoints = format!("{},{dead_address}", frozen.0.local_addr().unwrap());
+    let ran = Ran::of(server.command(&["cluster", "list"]).env("DRYDOCK_ENDPOINT", endpoints).output().unwrap());
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.err.contains("no controller could take the request") && ran.err.contains("gave no answer"), "{ran:?}");
+    assert!(frozen.connections() > 1);
+}
