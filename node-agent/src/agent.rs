@@ -199,6 +199,7 @@ impl<R: ContainerRuntime> Agent<R> {
         for effect in effects {
             self.perform(effect).await?;
         }
+        self.logs.look(&self.engine);
         Ok(())
     }
 
@@ -311,9 +312,7 @@ impl<R: ContainerRuntime> Agent<R> {
             Down::ReportAck(ack) => Input::ReportAck(ack),
             Down::StartLogRead(read) => {
                 if let Some(session) = &self.session {
-                    let name = Some(read.container.as_str()).filter(|name| !name.is_empty());
-                    let containers = self.engine.containers(&read.task_arn, name);
-                    self.logs.start(Arc::clone(&self.runtime), session.address.clone(), read, containers);
+                    self.logs.start(Arc::clone(&self.runtime), &self.engine, session.address.clone(), read);
                 }
                 return Ok(());
             }

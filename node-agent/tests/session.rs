@@ -7,6 +7,7 @@ use drydock_node_agent::{AgentError, Config};
 use drydock_proto::agent::agent_message::Message as Up;
 use drydock_proto::agent::controller_message::Message as Down;
 use drydock_proto::agent::{Controllers, Delta, Manifest, Redirect, Refused, StartLogRead, StopConfirm, StopLogRead};
+use drydock_proto::ecs::{ContainerCondition, ContainerDependency};
 use fake::{Fake, WAIT, arn, assigned, config, definition, manifest, start};
 
 #[tokio::test]
@@ -295,11 +296,10 @@ async fn logs_are_read_and_followed() {
         if chunk.read_id != "tail" {
             continue;
         }
-        if chunk.entries.is_empty() {
-            assert_eq!((chunk.error.as_str(), chunk.end), ("", true));
+        if chunk.end {
+            assert_eq!((chunk.error.as_str(), chunk.entries.len()), ("", 0));
             break;
         }
-        assert!(!chunk.end);
         tail.extend(chunk.entries);
     }
     assert_eq!(tail.len(), 2);
@@ -312,6 +312,64 @@ async fn logs_are_read_and_followed() {
             break;
         }
     }
+    agent.stop().await;
+}
+
+/// A reader who follows is there before the container is, and hears of each as it starts, until all have stopped.
+#[tokio::test]
+async fn a_followed_log_takes_up_containers_as_they_start() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut fake = Fake::start().await;
+    let agent = start(config(temp.path(), &[&fake]));
+    let mut session = fake.welcome().await;
+    let read = |id: &str, task: &str, follow| {
+        Down::StartLogRead(StartLogRead { read_id: id.into(), task_arn: arn(task), follow, ..Default::default() })
+    };
+    let mut both = definition(&[("pull-ms", "700"), ("log-every-ms", "30")]);
+    let mut late = both.container_definitions[0].clone();
+    late.name = Some("late".into());
+    late.docker_labels.insert("drydock.sim/start-ms".into(), "300".into());
+    let first =
+        ContainerDependency { container_name: Some("app".into()), condition: Some(ContainerCondition::Start.into()) };
+    late.depends_on.push(first);
+    both.container_definitions.push(late);
+    // Before the agent has heard of the task.
+    session.say(read("follow", "t", true)).await;
+    session.say(manifest(1, vec![assigned("t", "RUNNING")], both.clone())).await;
+    session.ack(1).await;
+    session.say(read("plain", "t", false)).await;
+    let mut heard = std::collections::BTreeSet::new();
+    let mut refused = String::new();
+    while heard.len() < 2 {
+        let chunk = tokio::time::timeout(WAIT, fake.logs.recv()).await.unwrap().unwrap();
+        if chunk.read_id == "plain" {
+            refused = format!("{refused}{}", chunk.error);
+            continue;
+        }
+        assert!(!chunk.end, "{chunk:?}");
+        heard.extend(chunk.entries.into_iter().map(|entry| entry.container));
+    }
+    assert!(refused.contains("isn't started yet") && refused.contains("--follow"), "{refused:?}");
+    session.say(manifest(2, vec![assigned("t", "STOPPED")], both)).await;
+    session.report("t", "STOPPED", true).await;
+    let last = loop {
+        let chunk = tokio::time::timeout(WAIT, fake.logs.recv()).await.unwrap().unwrap();
+        if chunk.end {
+            break chunk;
+        }
+    };
+    assert_eq!((last.read_id.as_str(), last.error.as_str()), ("follow", ""));
+
+    // One that never comes.
+    session.say(read("never", "u", true)).await;
+    session.say(manifest(3, vec![assigned("u", "RUNNING")], definition(&[("pull-error", "no such image")]))).await;
+    let last = loop {
+        let chunk = tokio::time::timeout(WAIT, fake.logs.recv()).await.unwrap().unwrap();
+        if chunk.end {
+            break chunk;
+        }
+    };
+    assert!(last.read_id == "never" && last.error.starts_with("no such container was ever created here"), "{last:?}");
     agent.stop().await;
 }
 

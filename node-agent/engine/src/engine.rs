@@ -8,7 +8,7 @@ use drydock_model::status::{DesiredStatus, StopCode, TaskStatus};
 use drydock_proto::agent::{Report, ReportAck};
 use drydock_proto::ecs::TaskDefinition;
 
-use crate::container::Check;
+use crate::container::{Check, Known};
 use crate::host::{Host, Offer};
 use crate::io::{
     Effect, EffectId, FailureKind, Input, JournalWrite, Listed, Outcome, PAUSE_CONTAINER, Restored, RuntimeError,
@@ -62,6 +62,34 @@ pub struct Engine {
 struct ListState {
     running: Option<(EffectId, Millis)>,
     due_at: Millis,
+}
+
+/// What there is to read of a task's output.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Output {
+    /// The containers that were started.
+    pub sources: Vec<Source>,
+    /// Whether one is still to be started, or may write more.
+    pub more: bool,
+    /// Whether the task is known here.
+    pub known: bool,
+    /// Whether a container was there and is removed.
+    pub removed: bool,
+}
+
+/// One container's output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Its name in the task definition.
+    pub container: String,
+    /// The runtime's name for it.
+    pub runtime_id: String,
+    /// How often its restart policy started it again.
+    pub restarts: u32,
+    /// Whether it runs now.
+    pub runs: bool,
+    /// When it was started last, in milliseconds of the agent's clock.
+    pub started_at: Option<Millis>,
 }
 
 impl Engine {
@@ -132,15 +160,27 @@ impl Engine {
         self.listed && self.list.running.is_none() && self.tasks.values().all(|task| task.cleaned)
     }
 
-    /// The containers of a task that were created: name and runtime id. One name, or all.
+    /// What there is to read of a task's output by now; of one container, or all.
     #[must_use]
-    pub fn containers(&self, task_arn: &str, name: Option<&str>) -> Vec<(String, String)> {
-        let Some(task) = self.tasks.get(task_arn) else { return Vec::new() };
+    pub fn output(&self, task_arn: &str, name: Option<&str>) -> Output {
+        let Some(task) = self.tasks.get(task_arn) else { return Output::default() };
         let named = task.spec.containers.iter().map(|definition| definition.name());
         let all = named.zip(&task.containers).filter(|(own, _)| name.is_none_or(|name| name == *own));
-        all.filter(|(_, container)| !container.removed)
-            .filter_map(|(own, container)| Some((own.to_owned(), container.runtime_id.clone()?)))
-            .collect()
+        let mut output = Output { known: true, ..Output::default() };
+        for (own, container) in all {
+            let over = container.known == Known::Stopped && !container.restart_due;
+            output.more |= !over && task.status != TaskStatus::Stopped;
+            output.removed |= container.removed;
+            let started = matches!(container.known, Known::Running | Known::Stopped) && !container.removed;
+            output.sources.extend(container.runtime_id.clone().filter(|_| started).map(|runtime_id| Source {
+                container: own.to_owned(),
+                runtime_id,
+                restarts: container.restart_count,
+                runs: container.known == Known::Running,
+                started_at: container.started_at,
+            }));
+        }
+        output
     }
 
     /// Each task with the status that it has here.

@@ -27,12 +27,13 @@ mod start;
 mod stop;
 mod task;
 
-pub use engine::{Engine, Settings};
+pub use engine::{Engine, Output, Settings, Source};
 pub use host::Offer;
 pub use io::{
     Effect, EffectId, FailureKind, Input, JournalWrite, Listed, Observation, ObservedState, Outcome, PAUSE_CONTAINER,
     ProvidedNetwork, Restored, RuntimeError, RuntimeOp,
 };
+pub use limits::Millis;
 pub use network::elastic_network_interface;
 pub use report::{millis, timestamp};
 pub use spec::{ContainerSpec, Needs, TaskSpec, is_essential, repository, start_timeout_ms, stop_timeout_ms};
