@@ -118,3 +118,58 @@ fn stopped_tasks_count_and_a_daemon_waits_as_well() {
         "#]],
     );
 }
+
+/// What is still stopping wants a launch when it is gone: no more is stopped than can be started again.
+// rule: 2.7/launch-rate-service
+#[test]
+fn a_daemon_stops_no_more_than_it_may_start() {
+    check(
+        "
+        launches 2
+        instance i@a
+        instance j@a
+        instance k@a
+        daemon
+        wait 60
+        all RUNNING
+        wait 60
+        deploy
+        wait 1
+        all STOPPED
+        ",
+        expect![[r#"
+            launches 2
+            instance i@a
+            instance j@a
+            instance k@a
+            daemon
+                a d1 @i PENDING
+                b d1 @k PENDING
+                ACTIVE d1 IN_PROGRESS SCALE_UP
+                “has started 2 tasks: (task a) (task b).”
+            wait 60
+                c d1 @j PENDING
+                “has started 1 tasks: (task c).”
+            all RUNNING
+                a d1 @i RUNNING
+                b d1 @k RUNNING
+                c d1 @j RUNNING
+            wait 60
+                ACTIVE d1 COMPLETED CLEAN_UP
+                “(deployment d1) deployment completed.”
+                “has reached a steady state.”
+            deploy
+                a d1 @i RUNNING→STOPPED ServiceSchedulerInitiated
+                c d1 @j RUNNING→STOPPED ServiceSchedulerInitiated
+                ACTIVE d2 IN_PROGRESS SCALE_UP
+                “has stopped 2 running tasks: (task a) (task c).”
+            wait 1
+            all STOPPED
+                a d1 @i STOPPED→STOPPED ServiceSchedulerInitiated
+                c d1 @j STOPPED→STOPPED ServiceSchedulerInitiated
+                d d2 @i PENDING
+                e d2 @j PENDING
+                “has started 2 tasks: (task d) (task e).”
+        "#]],
+    );
+}

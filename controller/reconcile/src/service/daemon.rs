@@ -124,7 +124,9 @@ pub fn decide(shape: Shape, seats: &[Seat], slots: &[Slot<'_>]) -> (Moves, Vec<S
     let may_start = usize::try_from(shape.launches).unwrap_or(usize::MAX);
     moves.late = u32::try_from(starts.len().saturating_sub(may_start)).unwrap_or(u32::MAX);
     starts.truncate(may_start);
-    ledger.stop_old(may_start - starts.len(), &mut moves);
+    // What is still stopping will want a launch, too.
+    let free = (may_start - starts.len()).saturating_sub(usize::try_from(ledger.stopping).unwrap_or(usize::MAX));
+    ledger.stop_old(free, &mut moves);
     if starts.is_empty() {
         ledger.stop_one_unhealthy(&mut moves);
     }

@@ -92,8 +92,8 @@ impl Default for Settings {
 const SETTING_MAX_MS: u64 = 366 * 24 * HOUR;
 
 impl Settings {
-    /// Checks the bounds: no time may be above a year, none so short that it could never be kept, and a service launches one
-    /// task a minute at least.
+    /// Checks the bounds: no time may be above a year, none so short that it could never be kept, a service launches one
+    /// task a minute at least, and what it launched is remembered for that minute, also where it stopped at once.
     ///
     /// # Errors
     /// What is out of its bounds.
@@ -102,7 +102,7 @@ impl Settings {
             ("healthyAfterMs", self.healthy_after_ms, 0),
             ("instanceDisconnectAfterMs", self.instance_disconnect_after_ms, 100),
             ("instanceLostAfterMs", self.instance_lost_after_ms, 0),
-            ("stoppedTaskRetentionMs", self.stopped_task_retention_ms, 0),
+            ("stoppedTaskRetentionMs", self.stopped_task_retention_ms, MINUTE),
             ("inactiveRetentionMs", self.inactive_retention_ms, 1),
             ("tokenRetentionMs", self.token_retention_ms, 0),
             ("taskStartLimitMs", self.task_start_limit_ms, SECOND),
