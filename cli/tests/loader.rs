@@ -412,6 +412,15 @@ fn a_value_that_ecs_refuses_is_found_in_the_file() {
             2 |  "containerDefinitions": []}
               |                          ^"#]],
     );
+    // The text says which container it means; its name isn't what is wrong.
+    check(
+        "{\"family\": \"f\", \"containerDefinitions\": [{\"name\": \"a\", \"image\": \"i\", \"memory\": 512},\n\
+         {\"name\": \"b\", \"image\": \"i\"}]}",
+        expect![[r#"
+            web.json:2:1: containerDefinitions[1]: ClientException: Invalid setting for container 'b'. At least one of 'memory' or 'memoryReservation' must be specified.
+                2 | {"name": "b", "image": "i"}]}
+                  | ^"#]],
+    );
     check(
         "{\"family\": \"f\", \"containerDefinitions\": [{\"name\": \"a\", \"image\": \"i\", \"memory\": 512},\n\
          {\"name\": \"b\", \"memory\": 512}]}",

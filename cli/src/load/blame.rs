@@ -10,8 +10,10 @@ use super::tree::{Node, Value};
 
 /// Values of a file that are tried; where it has more, no place is told.
 const VALUES_MAX: usize = 2_000;
-/// What is put in a text's place.
+/// What is put in a text's place first.
 const HARMLESS: &str = "harmless";
+/// What is put in a text's place: any word, or a size.
+const HARMLESS_TEXTS: [&str; 2] = [HARMLESS, "256"];
 
 /// A file as it was read, kept for telling places in it.
 #[derive(Debug)]
@@ -70,7 +72,7 @@ impl Source {
             let with: Vec<Option<String>> = value.into_iter().filter_map(&mut tried).collect();
             let good =
                 with.iter().any(Option::is_none) || others.into_iter().filter_map(tried).any(|now| now.is_none());
-            let gone = !with.is_empty() && with.iter().all(|now| now.as_deref() != Some(text));
+            let gone = !with.is_empty() && with.iter().all(|now| !self.is_same(place, text, now.as_deref()));
             let spoken = self.describe(place).map_or(0, |(path, _)| spoken_of(&path, &said));
             // What is put in its place may be refused by a rule that comes first, and hide the one that is looked for: only
             // what the text speaks of is blamed without a file that is good.
@@ -93,6 +95,7 @@ impl Source {
         refused: &impl Fn(&Node) -> Option<Option<String>>,
     ) -> Option<Vec<usize>> {
         let mut root = self.root.clone();
+        let mut said = text.to_owned();
         for place in places {
             let tried: Vec<(Node, Option<String>)> = harmless(&root, place)
                 .into_iter()
@@ -105,12 +108,29 @@ impl Source {
             if tried.is_empty() {
                 continue;
             }
-            match tried.into_iter().find(|(_, now)| now.as_deref() == Some(text)) {
-                Some((other, _)) => root = other,
+            match tried.into_iter().find(|(_, now)| self.is_same(place, &said, now.as_deref())) {
+                Some((other, now)) => {
+                    root = other;
+                    said = now.unwrap_or_default();
+                }
                 None => return Some(place.clone()),
             }
         }
         None
+    }
+
+    /// Whether a text is the one that was said before a value was replaced: word for word, or with the new value where the
+    /// old one was (a container's name says which one is meant, and isn't what is wrong).
+    fn is_same(&self, place: &[usize], said: &str, now: Option<&str>) -> bool {
+        let Some(now) = now else { return false };
+        let renamed = |new: &str| match self.describe(place).map(|(_, node)| &node.value) {
+            Some(Value::Text(old)) if !old.is_empty() => said.match_indices(old.as_str()).any(|(at, _)| {
+                let rest = now.strip_prefix(&said[..at]).and_then(|rest| rest.strip_prefix(new));
+                rest == Some(&said[at + old.len()..])
+            }),
+            _ => false,
+        };
+        now == said || HARMLESS_TEXTS.into_iter().any(renamed)
     }
 
     /// The one of the containers that lacks something: alone, it is still refused.
@@ -178,7 +198,7 @@ fn harmless(root: &Node, place: &[usize]) -> Vec<Value> {
     match at_mut(&mut root, place).map(|node| &node.value) {
         Some(Value::Bool(value)) => vec![Value::Bool(!value), Value::Null],
         Some(Value::Integer(_)) => [256, 1, 0].map(Value::Integer).into_iter().chain([Value::Null]).collect(),
-        Some(Value::Text(_)) => [HARMLESS, "256"].map(|text| Value::Text(text.to_owned())).into(),
+        Some(Value::Text(_)) => HARMLESS_TEXTS.map(|text| Value::Text(text.to_owned())).into(),
         _ => vec![Value::Null],
     }
 }

@@ -359,6 +359,23 @@ fn the_encoding_of_every_command_stays_as_it_is() {
     expect_file!["golden/commands-v1.txt"].assert_eq(&golden);
 }
 
+/// Fields that came later are left out where they say what was meant before, and kept where they say something else.
+#[test]
+fn what_came_later_is_kept_where_it_says_something() {
+    for (interfaces, service_launches_per_minute) in [(Some(0), 1), (Some(7), 501), (None, 500)] {
+        let settings = Settings { service_launches_per_minute, ..Settings::default() };
+        let mut all = commands();
+        all.retain(|command| matches!(command, Command::RegisterInstance(_)));
+        let Some(Command::RegisterInstance(register)) = all.first_mut() else { panic!("it is one of them") };
+        register.capacity.interfaces = interfaces;
+        all.push(Command::PutSettings(settings));
+        for command in all {
+            let envelope = envelope(command);
+            assert_eq!(codec::decode(1, &codec::encode(&envelope).unwrap()).unwrap(), envelope);
+        }
+    }
+}
+
 #[test]
 fn the_digest_of_a_state_stays_as_it_is() {
     let mut world = World::default();
