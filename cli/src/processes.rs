@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use drydock_controller::config::{Config as ControllerConfig, InitialController, LogStoreKind};
+use drydock_controller::config::{Config as ControllerConfig, Endpoint, InitialController, LogStoreKind};
 use drydock_node_agent::AgentError;
 use drydock_node_agent::config::{Config as AgentConfig, RuntimeChoice, ServesChoice};
 use tokio::signal::unix::{SignalKind, signal};
@@ -30,7 +30,7 @@ const CONFIG: Shape = Shape { wrapper: "", read_only: &[] };
 /// What a controller is told. Flags win over the file.
 #[derive(Debug, clap::Args)]
 pub struct ControllerFlags {
-    /// Settings as JSON or YAML: name, data_dir, api, peer, initial, join, region, account_id, log_store, settings.
+    /// Settings as JSON or YAML: name, data_dir, api, aws, peer, initial, join, region, account_id, log_store, settings.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Name, unique among the controllers.
@@ -45,6 +45,9 @@ pub struct ControllerFlags {
     /// host:port of the API for others [the address it listens on].
     #[arg(long, value_name = "HOST:PORT")]
     advertise: Option<String>,
+    /// Where the AWS CLI, the AWS SDKs and Terraform are listened to, such as 127.0.0.1:4566 [nowhere].
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    aws_listen: Option<SocketAddr>,
     /// Where peers are listened to [127.0.0.1:7701].
     #[arg(long, value_name = "ADDRESS:PORT")]
     peer_listen: Option<SocketAddr>,
@@ -247,6 +250,7 @@ fn controller_config(flags: ControllerFlags) -> Result<ControllerConfig, Failure
     config.data_dir = flags.data_dir.unwrap_or(config.data_dir);
     config.api.listen = flags.listen.unwrap_or(config.api.listen);
     config.api.advertise = flags.advertise.or(config.api.advertise);
+    config.aws = flags.aws_listen.map(|listen| Endpoint { listen, advertise: None }).or(config.aws);
     config.peer.listen = flags.peer_listen.unwrap_or(config.peer.listen);
     config.peer.advertise = flags.peer_advertise.or(config.peer.advertise);
     if !flags.initial.is_empty() {

@@ -19,6 +19,9 @@ pub struct Config {
     /// Where clients, agents and the `drydock` command reach it.
     #[serde(default = "Endpoint::api")]
     pub api: Endpoint,
+    /// Where AWS's clients reach it; absent: nowhere. Plain HTTP without authentication: any credentials are taken.
+    #[serde(default)]
+    pub aws: Option<Endpoint>,
     /// Where its peers reach it. Plain HTTP/2 without authentication: keep it on loopback or a private network.
     #[serde(default = "Endpoint::peer")]
     pub peer: Endpoint,
@@ -235,6 +238,7 @@ mod tests {
             name: "a".to_owned(),
             data_dir: "data".into(),
             api: Endpoint::api(),
+            aws: None,
             peer: Endpoint::peer(),
             initial: vec![initial("a", 10), initial("b", 20), initial("c", 30)],
             join: None,

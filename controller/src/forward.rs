@@ -5,10 +5,12 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use drydock_consensus::RaftId;
+use drydock_model::arn::Scope;
 use drydock_proto::raft::{ForwardRequest, forward_response};
 use tonic::{Code, Status};
 
 use crate::api::errors::ApiError;
+use crate::caller::Caller;
 use crate::core::Core;
 use crate::leadership::Where;
 use crate::limits::{FORWARD_GRACE, FORWARD_MAX};
@@ -48,8 +50,13 @@ impl Forwarded {
         let decoded = Request::decode(&request.method, &request.body);
         let decoded = decoded.ok_or_else(|| malformed(format!("there is no method {}", request.method)))?;
         let decoded = decoded.map_err(|error| malformed(error.to_string()))?;
+        let scope = match request.region.is_empty() {
+            true => core.scope.clone(),
+            false => Scope { region: request.region, account: request.account_id },
+        };
+        let caller = Caller { scope, principal: request.caller };
         let _admitted = core.admission.enter(request.body.len())?;
-        let Answer { response, index } = core.write_here(&decoded, &request.caller, term).await?;
+        let Answer { response, index } = core.write_here(&decoded, &caller, term).await?;
         Ok((index, response.encode().into()))
     }
 }
@@ -68,10 +75,10 @@ impl Core {
     ///
     /// # Errors
     /// [`ApiError::Unavailable`]: surely not written. [`ApiError::Unknown`]: its fate isn't known.
-    pub(crate) async fn forward(&self, leader: RaftId, request: &Request, caller: &str) -> Result<Answer, ApiError> {
+    pub(crate) async fn forward(&self, leader: RaftId, request: &Request, caller: &Caller) -> Result<Answer, ApiError> {
         let operation = request.operation();
         let (index, body) =
-            self.forward_raw(leader, format!("{ECS}{operation}"), request.encode().into(), caller).await?;
+            self.forward_raw(leader, format!("{ECS}{operation}"), request.encode().into(), caller.clone()).await?;
         let response = request
             .decode_response(&body)
             .map_err(|error| ApiError::Unknown(format!("the leader's answer can't be read: {error}")))?;
@@ -86,6 +93,7 @@ impl Core {
         body: Vec<u8>,
         caller: &str,
     ) -> Result<Bytes, ApiError> {
+        let caller = Caller { scope: self.scope.clone(), principal: caller.to_owned() };
         self.forward_raw(leader, format!("{CONTROL}{method}"), body.into(), caller).await.map(|(_, body)| body)
     }
 
@@ -94,11 +102,17 @@ impl Core {
         leader: RaftId,
         method: String,
         body: Bytes,
-        caller: &str,
+        caller: Caller,
     ) -> Result<(u64, Bytes), ApiError> {
         let unavailable = || ApiError::Unavailable("the leader can't be dialled; nothing was written".to_owned());
         let channel = self.links.channel(leader).ok_or_else(unavailable)?;
-        let request = ForwardRequest { method, body, caller: caller.to_owned() };
+        let request = ForwardRequest {
+            method,
+            body,
+            caller: caller.principal,
+            region: caller.scope.region,
+            account_id: caller.scope.account,
+        };
         let mut client = client(channel);
         // A leader that is frozen answers nobody and keeps its connections: its successor tells us.
         let given_up = async {

@@ -7,13 +7,15 @@
 //! - `leader` is everything that only the leader does, as one object that owns its tasks.
 //! - `peers` carries raft's messages, snapshots and forwarded requests; `membership` changes who the controllers are.
 //! - `explain` tells what the deciders say of a service or a task.
-//! - `api` is the gRPC edge; `server` the two ports.
+//! - `api` is the gRPC edge, `aws` the AWS wire; `server` the ports.
 //!
 //! It may touch sockets, the clock, randomness and its data folder; none of what it calls may (design §3.1).
 #![forbid(unsafe_code)]
 
 mod answer;
 mod api;
+mod aws;
+mod caller;
 mod clock;
 pub mod config;
 mod core;

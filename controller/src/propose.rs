@@ -10,6 +10,7 @@ use drydock_state::{Command, Envelope, Millis, Outcome, codec};
 use tokio::sync::oneshot;
 
 use crate::api::errors::ApiError;
+use crate::caller::Caller;
 use crate::core::Core;
 use crate::limits::{REQUEST_BYTES_IN_FLIGHT_MAX, REQUESTS_IN_FLIGHT_MAX};
 
@@ -76,19 +77,32 @@ impl Core {
         Stamp { term, now_ms: self.clock.now_ms(), seed: self.seeds.next() }
     }
 
+    /// Proposes a command of a part of this controller and waits for its outcome.
+    ///
+    /// # Errors
+    /// As [`Core::propose_for`].
+    pub(crate) async fn propose(&self, stamp: Stamp, part: &str, command: Command) -> Result<Proposed, ApiError> {
+        self.propose_for(stamp, Caller { scope: self.scope.clone(), principal: part.to_owned() }, command).await
+    }
+
     /// Proposes a command and waits for its outcome.
     ///
     /// # Errors
     /// Not proposed ([`ApiError::Unavailable`], [`ApiError::Overloaded`], refused for its size), or its fate isn't known
     /// ([`ApiError::Unknown`]). ECS's exceptions are outcomes.
-    pub(crate) async fn propose(&self, stamp: Stamp, caller: &str, command: Command) -> Result<Proposed, ApiError> {
+    pub(crate) async fn propose_for(
+        &self,
+        stamp: Stamp,
+        caller: Caller,
+        command: Command,
+    ) -> Result<Proposed, ApiError> {
         let envelope = Envelope {
             epoch: stamp.term,
             now_ms: stamp.now_ms,
             seed: stamp.seed,
             schema: SCHEMA,
-            scope: self.scope.clone(),
-            caller: caller.to_owned(),
+            scope: caller.scope,
+            caller: caller.principal,
             command,
         };
         let payload = codec::encode(&envelope).map_err(|error| EcsError::client(error.to_string()))?;

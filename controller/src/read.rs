@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::answer;
 use crate::api::context::Freshness;
 use crate::api::errors::ApiError;
+use crate::caller::Caller;
 use crate::core::Core;
 use crate::limits::MIN_INDEX_WAIT_MAX;
 use crate::request::Request;
@@ -16,9 +17,14 @@ impl Core {
     ///
     /// # Errors
     /// ECS's exception; or the state isn't as fresh as asked for within the bounds.
-    pub(crate) async fn read(&self, request: Request, freshness: Freshness) -> Result<Answer, ApiError> {
+    pub(crate) async fn read(
+        &self,
+        request: Request,
+        caller: &Caller,
+        freshness: Freshness,
+    ) -> Result<Answer, ApiError> {
         let version = self.version(freshness).await?;
-        let response = answer::read(&version.state, &self.scope, &request)?;
+        let response = answer::read(&version.state, &caller.scope, &request)?;
         Ok(Answer { response, index: version.index })
     }
 

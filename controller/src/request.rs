@@ -1,4 +1,4 @@
-//! Every operation of the ECS API as one value: decoded at the edge (gRPC today, the AWS wire later), carried to the
+//! Every operation of the ECS API as one value: decoded at the edge (gRPC or the AWS wire), carried to the
 //! leader as it is, and answered in one match. A write becomes a command of the log; a read is a function of the state.
 
 use drydock_proto::ecs;
@@ -6,6 +6,22 @@ use prost::Message as _;
 
 /// The service that the operations belong to.
 const SERVICE: &str = "/drydock.ecs.v1.Ecs/";
+
+/// Why a JSON text isn't a request, and where.
+pub type JsonError = serde_path_to_error::Error<serde_json::Error>;
+
+fn read_json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, JsonError> {
+    use serde::de::Error as _;
+    let nowhere = |error| JsonError::new(serde_path_to_error::Track::new().path(), error);
+    // serde would take a list for a structure, member by member.
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        return Err(nowhere(serde_json::Error::custom("expected a structure, found a list")));
+    }
+    let mut text = serde_json::Deserializer::from_slice(body);
+    let request = serde_path_to_error::deserialize(&mut text)?;
+    text.end().map_err(nowhere)?;
+    Ok(request)
+}
 
 macro_rules! operations {
     (
@@ -77,6 +93,19 @@ macro_rules! operations {
                 }
             }
 
+            /// The request of an operation from AWS's JSON; `None` where there is no such operation. Members that the
+            /// operation doesn't have are passed over, as AWS does.
+            ///
+            /// # Errors
+            /// The text isn't JSON or isn't that request; with the path of what is wrong.
+            pub fn from_json(operation: &str, body: &[u8]) -> Option<Result<Self, JsonError>> {
+                match operation {
+                    $(stringify!($write) => Some(read_json::<ecs::$write_request>(body).map(Self::from)),)+
+                    $(stringify!($read) => Some(read_json::<ecs::$read_request>(body).map(Self::from)),)+
+                    _ => None,
+                }
+            }
+
             /// The response to this request from its bytes.
             ///
             /// # Errors
@@ -96,6 +125,17 @@ macro_rules! operations {
                 match self {
                     $(Self::$write(response) => response.encode_to_vec(),)+
                     $(Self::$read(response) => response.encode_to_vec(),)+
+                }
+            }
+
+            /// AWS's JSON of it.
+            ///
+            /// # Errors
+            /// A number that its enum doesn't have: a defect of ours.
+            pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+                match self {
+                    $(Self::$write(response) => serde_json::to_vec(response),)+
+                    $(Self::$read(response) => serde_json::to_vec(response),)+
                 }
             }
         }

@@ -27,7 +27,7 @@ use crate::members::{Directory, encode_context};
 use crate::peers::server::PeerService;
 use crate::peers::{Credentials, Dismissed, Links, from_hex, hex};
 use crate::propose::Admission;
-use crate::server::{ServeError, serve_api, serve_peers};
+use crate::server::{ServeError, serve_clients, serve_peers};
 use crate::view::View;
 use crate::{foreign, leader, membership};
 
@@ -40,7 +40,7 @@ pub enum RunError {
     /// A port can't be listened on.
     #[error("listening on {address} for the {port} port: {source}")]
     Listen {
-        /// `API` or `peer`.
+        /// `API`, `peer` or `AWS`.
         port: &'static str,
         /// Where.
         address: SocketAddr,
@@ -192,6 +192,7 @@ impl RunError {
 pub struct Listeners {
     api: TcpListener,
     peer: TcpListener,
+    aws: Option<TcpListener>,
 }
 
 impl Listeners {
@@ -200,7 +201,19 @@ impl Listeners {
     /// # Errors
     /// An address is in use, or isn't this machine's.
     pub async fn bind(config: &Config) -> Result<Self, RunError> {
-        Ok(Self { api: listen("API", config.api.listen).await?, peer: listen("peer", config.peer.listen).await? })
+        let aws = match &config.aws {
+            Some(aws) => Some(listen("AWS", aws.listen).await?),
+            None => None,
+        };
+        Ok(Self { api: listen("API", config.api.listen).await?, peer: listen("peer", config.peer.listen).await?, aws })
+    }
+
+    /// Where AWS's clients are listened to, if anywhere.
+    ///
+    /// # Errors
+    /// The system doesn't tell.
+    pub fn aws_address(&self) -> std::io::Result<Option<SocketAddr>> {
+        self.aws.as_ref().map(TcpListener::local_addr).transpose()
     }
 
     /// Where the API is listened to.
@@ -434,7 +447,7 @@ impl Running {
         let (stop_leading, stop_api, stop_peers) =
             (CancellationToken::new(), CancellationToken::new(), peer_service.stop.clone());
         let mut ports = JoinSet::new();
-        ports.spawn(serve_api(Arc::clone(&core), listeners.api, stop_api.clone()));
+        ports.spawn(serve_clients(Arc::clone(&core), listeners.api, listeners.aws, stop_api.clone()));
         ports.spawn(serve_peers(peer_service, listeners.peer));
         let leading = tokio::spawn(leader::follow(Arc::clone(&core), stop_leading.clone()));
         let address = announcement.0.clone().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! The two ports: the API for clients and agents, and the peers'. Settings of HTTP/2, bounds on messages, and nothing
-//! else.
+//! The ports: the API for clients and agents, the AWS wire beside it, and the peers'. Settings of HTTP/2, bounds on messages,
+//! and nothing else.
 
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use crate::api::agents::AgentApi;
 use crate::api::control::ControlApi;
 use crate::api::ecs::EcsApi;
 use crate::api::named::Named;
+use crate::caller::Caller;
 use crate::core::Core;
 use crate::health;
 use crate::limits::{
@@ -46,20 +47,35 @@ pub enum ServeError {
         /// Why.
         source: tonic::transport::Error,
     },
+    /// The listener of the AWS port failed.
+    #[error("serving the AWS port: {0}")]
+    Aws(std::io::Error),
     /// The reflection service refused our own descriptors: a defect of the build.
     #[error("reflection: {0}")]
     Reflection(String),
 }
 
-/// Serves clients and agents until `stop`, then gives requests under way a while.
-pub(crate) async fn serve_api(
+/// Serves clients and agents until `stop`, on the API's port and, where there is one, on AWS's; then gives requests under way
+/// a while.
+pub(crate) async fn serve_clients(
     core: Arc<Core>,
-    listener: TcpListener,
+    api: TcpListener,
+    aws: Option<TcpListener>,
     stop: CancellationToken,
 ) -> Result<(), ServeError> {
+    let aws = async {
+        match aws {
+            Some(listener) => crate::aws::serve(Arc::clone(&core), listener, stop.clone()).await,
+            None => Ok(()),
+        }
+    };
+    tokio::try_join!(serve_api(Arc::clone(&core), api, stop.clone()), aws).map(drop)
+}
+
+async fn serve_api(core: Arc<Core>, listener: TcpListener, stop: CancellationToken) -> Result<(), ServeError> {
     let (health, health_server) = tonic_health::server::health_reporter();
     let healthy = health::tell(Arc::clone(&core), health, stop.clone());
-    let caller = format!("arn:aws:iam::{}:root", core.scope.account);
+    let caller = Caller::root(core.scope.clone());
     let ecs = EcsServer::new(EcsApi { core: Arc::clone(&core), caller })
         .max_decoding_message_size(API_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(API_RESPONSE_BYTES_MAX);

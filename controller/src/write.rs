@@ -9,6 +9,7 @@ use tonic::Code;
 
 use crate::answer;
 use crate::api::errors::ApiError;
+use crate::caller::Caller;
 use crate::core::Core;
 use crate::leadership::Where;
 use crate::limits::{LEADER_RETRY, LEADER_WAIT_MAX, OWN_WRITE_WAIT_MAX, REBIND_MAX};
@@ -26,7 +27,7 @@ impl Core {
     ///
     /// # Errors
     /// ECS's exception; or nothing was written (no leader, too much under way); or its fate isn't known.
-    pub(crate) async fn write(self: &Arc<Self>, request: Request, caller: &str) -> Result<Answer, ApiError> {
+    pub(crate) async fn write(self: &Arc<Self>, request: Request, caller: &Caller) -> Result<Answer, ApiError> {
         let _admitted = self.admission.enter(request.encoded_len())?;
         answer::check(&request)?;
         let until = Instant::now() + LEADER_WAIT_MAX;
@@ -52,21 +53,21 @@ impl Core {
     }
 
     /// Carries out a write as the leader of a term. [`ApiError::Unavailable`]: surely not written.
-    pub(crate) async fn write_here(&self, request: &Request, caller: &str, term: u64) -> Result<Answer, ApiError> {
+    pub(crate) async fn write_here(&self, request: &Request, caller: &Caller, term: u64) -> Result<Answer, ApiError> {
         for _ in 0..REBIND_MAX {
             let stamp = self.stamp(term);
             let command = answer::command(request.clone())?;
             let version = self.view.now();
-            let command = drydock_reconcile::command_for(&version.state, &self.scope, command, stamp.seed)?;
+            let command = drydock_reconcile::command_for(&version.state, &caller.scope, command, stamp.seed)?;
             drop(version);
-            let proposed = self.propose(stamp, caller, command).await?;
+            let proposed = self.propose_for(stamp, caller.clone(), command).await?;
             match proposed.outcome {
                 // Others took the instances in the meantime: decide anew, on a state that has seen that.
                 Outcome::Rebind(_) => {}
                 Outcome::Refused(error) => return Err(error.into()),
                 outcome => {
                     let version = self.view.now();
-                    let response = answer::written(&version.state, &self.scope, request, outcome)?;
+                    let response = answer::written(&version.state, &caller.scope, request, outcome)?;
                     return Ok(Answer { response, index: proposed.index });
                 }
             }

@@ -7,6 +7,7 @@ use drydock_proto::ecs::ecs_server::Ecs;
 use tonic::{Request, Response, Status};
 
 use super::context::{Freshness, with_index};
+use crate::caller::Caller;
 use crate::core::Core;
 use crate::request::{Request as Operation, Response as Answered};
 use crate::write::unexpected;
@@ -15,7 +16,7 @@ use crate::write::unexpected;
 pub(crate) struct EcsApi {
     pub(crate) core: Arc<Core>,
     /// As whom requests are made: nobody is authenticated on this port yet.
-    pub(crate) caller: String,
+    pub(crate) caller: Caller,
 }
 
 impl EcsApi {
@@ -27,7 +28,7 @@ impl EcsApi {
         let answer = if operation.is_write() {
             self.core.write(operation, &self.caller).await?
         } else {
-            self.core.read(operation, Freshness::of(metadata)?).await?
+            self.core.read(operation, &self.caller, Freshness::of(metadata)?).await?
         };
         Ok(answer)
     }

@@ -50,6 +50,8 @@ pub(crate) enum ApiError {
         exception: String,
         /// Its text.
         message: String,
+        /// ARNs that `ConflictException` carries.
+        resource_ids: Vec<String>,
     },
 }
 
@@ -97,7 +99,17 @@ impl ApiError {
         }
     }
 
-    fn exception(&self) -> &str {
+    /// ARNs that go with it.
+    pub(crate) fn resource_ids(&self) -> &[String] {
+        match self {
+            Self::Ecs(error) => &error.resource_ids,
+            Self::Relayed { resource_ids, .. } => resource_ids,
+            _ => &[],
+        }
+    }
+
+    /// The name of the exception that it is to a client.
+    pub(crate) fn exception(&self) -> &str {
         match self {
             Self::Ecs(error) => error.name.as_str(),
             Self::Overloaded(_) => THROTTLING,
@@ -112,7 +124,12 @@ impl ApiError {
 
     /// As one controller tells it to another.
     pub(crate) fn to_failure(&self) -> Failure {
-        Failure { exception: self.exception().to_owned(), message: self.to_string(), code: self.code() as i32 }
+        Failure {
+            exception: self.exception().to_owned(),
+            message: self.to_string(),
+            code: self.code() as i32,
+            resource_ids: self.resource_ids().to_vec(),
+        }
     }
 
     /// What another controller told. What surely was not written there, or was refused for load, is told as such.
@@ -120,7 +137,12 @@ impl ApiError {
         match (Code::from_i32(failure.code), failure.exception.as_str()) {
             (Code::Unavailable, _) => Self::Unavailable(failure.message),
             (Code::ResourceExhausted, THROTTLING) => Self::Overloaded(failure.message),
-            (code, _) => Self::Relayed { code, exception: failure.exception, message: failure.message },
+            (code, _) => Self::Relayed {
+                code,
+                exception: failure.exception,
+                message: failure.message,
+                resource_ids: failure.resource_ids,
+            },
         }
     }
 }

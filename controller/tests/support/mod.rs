@@ -38,6 +38,8 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut probe:
 pub struct Member {
     pub config: Config,
     pub api: String,
+    /// Where AWS's clients reach it.
+    pub aws: String,
     running: Option<Running>,
 }
 
@@ -60,6 +62,7 @@ fn config(name: &str, folder: &TempDir, api: SocketAddr, peer: SocketAddr) -> Co
         name: name.to_owned(),
         data_dir: folder.path().join(name),
         api: Endpoint { listen: api, advertise: None },
+        aws: Some(Endpoint { listen: any_port(), advertise: None }),
         peer: Endpoint { listen: peer, advertise: None },
         initial: Vec::new(),
         join: None,
@@ -78,9 +81,10 @@ impl Member {
     /// Starts it on sockets that are bound already.
     fn start_on(config: Config, listeners: Listeners) -> Self {
         let api = listeners.api_address().unwrap().to_string();
+        let aws = listeners.aws_address().unwrap().map(|address| address.to_string()).unwrap_or_default();
         let (stop, stopped) = oneshot::channel();
         let run = run_on(config.clone(), listeners, async move { drop(stopped.await) });
-        Self { config, api, running: Some((stop, tokio::spawn(run))) }
+        Self { config, api, aws, running: Some((stop, tokio::spawn(run))) }
     }
 
     /// Starts it again, where it was.

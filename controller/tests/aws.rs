@@ -1,0 +1,196 @@
+//! The AWS wire over real sockets: what goes over it byte for byte, for those that no client library would send.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod support;
+
+use serde_json::{Value, json};
+use support::{Cluster, Member, eventually};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// One answer.
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+}
+
+/// Sends what is given, and nothing else.
+async fn raw(member: &Member, request: &[u8]) -> Answer {
+    let mut connection = TcpStream::connect(&member.aws).await.unwrap();
+    connection.write_all(request).await.unwrap();
+    let mut bytes = Vec::new();
+    connection.read_to_end(&mut bytes).await.unwrap();
+    let text = String::from_utf8(bytes).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
+    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap();
+    Answer { status, head: head.to_owned(), body: body.to_owned() }
+}
+
+fn request(region: &str, operation: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!(
+        "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/x-amz-json-1.1\r\n\
+         X-Amz-Target: AmazonEC2ContainerServiceV20141113.{operation}\r\n\
+         Authorization: AWS4-HMAC-SHA256 Credential=AKID/20261126/{region}/ecs/aws4_request, SignedHeaders=host, Signature=0\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
+async fn call(member: &Member, operation: &str, body: &Value) -> Answer {
+    raw(member, &request("us-east-1", operation, &body.to_string())).await
+}
+
+/// A write that goes on through the election of the start.
+async fn write(member: &Member, operation: &str, body: Value) -> Value {
+    let answer = eventually("it is written", || async {
+        let answer = call(member, operation, &body).await;
+        (answer.status != 503).then_some(answer)
+    })
+    .await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    answer.json()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn any_controller_answers_as_aws_does() {
+    let cluster = Cluster::start(3).await;
+    for (at, member) in cluster.members.iter().enumerate() {
+        let name = format!("c{at}");
+        let created = write(member, "CreateCluster", json!({ "clusterName": name })).await;
+        assert_eq!(created["cluster"]["status"], "ACTIVE", "{created}");
+        // Whoever stays with one controller reads what it wrote.
+        let answer = call(member, "ListClusters", &json!({})).await;
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/x-amz-json-1.1")));
+        let id = answer.header("x-amzn-requestid").unwrap();
+        assert_eq!((id.len(), id.matches('-').count()), (36, 4), "{id}");
+        let arns = answer.json()["clusterArns"].as_array().unwrap().len();
+        assert_eq!(arns, at + 1);
+    }
+    let member = &cluster.members[0];
+    let definition = json!({
+        "family": "web", "containerDefinitions": [{ "name": "app", "image": "i", "memory": 64 }],
+    });
+    let registered = write(member, "RegisterTaskDefinition", definition).await;
+    assert!(registered["taskDefinition"]["registeredAt"].is_f64(), "seconds since 1970: {registered}");
+    // What is not there is a failure and no exception; what AWS fills in is filled in.
+    let found = call(member, "DescribeClusters", &json!({ "clusters": ["c0", "nowhere"] })).await.json();
+    assert_eq!(found["failures"][0]["reason"], "MISSING", "{found}");
+    assert_eq!(found["clusters"][0]["registeredContainerInstancesCount"], 0, "{found}");
+    // A client without anything to say may send nothing.
+    let empty = raw(member, &request("us-east-1", "ListServices", "")).await;
+    assert_eq!(empty.json()["__type"], "ClusterNotFoundException", "{}", empty.body);
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn regions_lie_side_by_side() {
+    let cluster = Cluster::start(3).await;
+    write(&cluster.members[0], "CreateCluster", json!({ "clusterName": "here" })).await;
+    // Also through a controller that doesn't lead.
+    for (member, region) in cluster.members.iter().zip(["eu-west-1", "eu-west-2", "eu-west-3"]) {
+        let created = raw(member, &request(region, "CreateCluster", r#"{"clusterName":"there"}"#)).await;
+        let arn = format!("arn:aws:ecs:{region}:000000000000:cluster/there");
+        assert_eq!(created.json()["cluster"]["clusterArn"], *arn, "{}", created.body);
+        let list = raw(member, &request(region, "ListClusters", "{}")).await;
+        assert_eq!(list.json()["clusterArns"], json!([arn]), "{}", list.body);
+    }
+    let list = call(&cluster.members[0], "ListClusters", &json!({})).await;
+    assert_eq!(list.json()["clusterArns"], json!(["arn:aws:ecs:us-east-1:000000000000:cluster/here"]));
+    cluster.stop().await;
+}
+
+/// The bodies that a client gets are ECS's; nothing is changed by a request that is refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_wrong_is_said_as_aws_says_it() {
+    let cluster = Cluster::start(1).await;
+    let member = &cluster.members[0];
+    write(member, "CreateCluster", json!({})).await;
+    let huge = format!(r#"{{"clusterName":"{}"}}"#, "x".repeat(5 * 1024 * 1024));
+    let table = [
+        (
+            "DescribeServices",
+            r#"{"cluster":"nowhere","services":["a"]}"#,
+            400,
+            "ClusterNotFoundException",
+            "Cluster not found.",
+        ),
+        ("CreateCluster", r#"{"clusterName":"no blanks"}"#, 400, "InvalidParameterException", ""),
+        ("CreateCluster", r#"{"clusterName":7}"#, 400, "SerializationException", "clusterName"),
+        ("CreateCluster", "{", 400, "SerializationException", ""),
+        ("CreateCluster", "{} {}", 400, "SerializationException", "trailing"),
+        ("RunTask", r#"{"launchType":"MOON"}"#, 400, "InvalidParameterException", "Value 'MOON' at 'launchType'"),
+        ("CreateCluster", &huge, 413, "RequestEntityTooLargeException", ""),
+        ("ExecuteCommand", "{}", 400, "UnsupportedFeatureException", "ExecuteCommand"),
+        ("LaunchRocket", "{}", 400, "UnknownOperationException", ""),
+    ];
+    for (operation, body, status, exception, part) in table {
+        let answer = raw(member, &request("us-east-1", operation, body)).await;
+        let shown: String = body.chars().take(60).collect();
+        assert_eq!(answer.status, status, "{operation} {shown}: {}", answer.body);
+        assert_eq!(answer.json()["__type"], exception, "{operation} {shown}");
+        assert_eq!(answer.header("x-amzn-errortype"), Some(exception), "{operation} {shown}");
+        assert!(answer.json()["message"].as_str().unwrap().contains(part), "{operation} {shown}: {}", answer.body);
+        assert!(answer.header("x-amzn-requestid").is_some());
+    }
+    let scope = raw(member, &request("Not A Region", "ListClusters", "{}")).await;
+    assert_eq!(scope.json()["__type"], "IncompleteSignatureException");
+    let other = raw(member, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    assert_eq!(other.json()["__type"], "UnknownOperationException");
+    let health = raw(member, b"GET /_drydock/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    assert_eq!((health.status, &health.json()["services"]["ecs"]), (200, &json!("available")));
+    let list = call(member, "ListClusters", &json!({})).await.json();
+    assert_eq!(list["clusterArns"].as_array().map(Vec::len), Some(1), "{list}");
+    cluster.stop().await;
+}
+
+/// The same token with another request: ARNs of what the first one made go with the refusal, whoever leads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_conflict_names_what_it_is_about() {
+    let cluster = Cluster::start(3).await;
+    let all = &cluster.members;
+    write(&all[0], "CreateCluster", json!({})).await;
+    let definition = json!({
+        "family": "job", "containerDefinitions": [{ "name": "app", "image": "i", "memory": 64 }],
+    });
+    write(&all[0], "RegisterTaskDefinition", definition).await;
+    // Its tasks wait for instances that never come.
+    let group = "arn:aws:autoscaling:us-east-1:000000000000:autoScalingGroup:x:autoScalingGroupName/mine";
+    let provider = json!({
+        "name": "mine",
+        "autoScalingGroupProvider": { "autoScalingGroupArn": group, "managedScaling": { "status": "ENABLED" } },
+    });
+    write(&all[0], "CreateCapacityProvider", provider).await;
+    let provider =
+        json!({ "cluster": "default", "capacityProviders": ["mine"], "defaultCapacityProviderStrategy": [] });
+    write(&all[0], "PutClusterCapacityProviders", provider).await;
+    let run = |count: u32| {
+        json!({
+            "taskDefinition": "job", "count": count, "clientToken": "one",
+            "capacityProviderStrategy": [{ "capacityProvider": "mine", "weight": 1 }],
+        })
+    };
+    let first = write(&all[0], "RunTask", run(1)).await;
+    let arn = first["tasks"][0]["taskArn"].clone();
+    assert!(arn.is_string(), "{first}");
+    for member in all {
+        assert_eq!(write(member, "RunTask", run(1)).await["tasks"][0]["taskArn"], arn, "the same again is the same");
+        let refused = call(member, "RunTask", &run(2)).await;
+        assert_eq!(refused.status, 400, "{}", refused.body);
+        assert_eq!(refused.json()["__type"], "ConflictException", "{}", refused.body);
+        assert_eq!(refused.json()["resourceIds"], json!([arn]), "{}", refused.body);
+    }
+    cluster.stop().await;
+}
