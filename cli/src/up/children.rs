@@ -149,6 +149,7 @@ impl Children {
                 "listen": SocketAddr::new(listen, place.api_port),
                 "advertise": place.api_address(listen),
             },
+            "aws": { "listen": SocketAddr::new(listen, place.aws_port) },
             "peer": { "listen": place.peer_address() },
             "region": self.layout.region,
             "settings": { "healthy_after_ms": self.layout.healthy_after_ms },
@@ -299,10 +300,11 @@ impl Children {
     /// What runs, and where.
     #[must_use]
     pub fn overview(&self, leader: &str) -> String {
-        let mut table = Table::new(&["CONTROLLER", "API", "ROLE"]);
+        let mut table = Table::new(&["CONTROLLER", "API", "AWS ENDPOINT", "ROLE"]);
         for place in &self.layout.controllers {
             let role = if place.name == leader { "LEADER" } else { "FOLLOWER" };
-            table.row([place.name.clone(), place.api_address(self.layout.listen), role.to_owned()]);
+            let (api, aws) = (place.api_address(self.layout.listen), place.aws_url(self.layout.listen));
+            table.row([place.name.clone(), api, aws, role.to_owned()]);
         }
         let mut agents = Table::new(&["AGENT", "ZONE", "RUNTIME", "CPU", "MEMORY"]);
         let runtime = if self.docker { "docker" } else { "simulated" };

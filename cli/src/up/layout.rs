@@ -12,6 +12,10 @@ use crate::failure::Failure;
 
 /// The first controller's API; each further controller's is [`PORTS_A_CONTROLLER`] higher.
 pub const API_PORT_DEFAULT: u16 = 7700;
+/// The first controller's port for AWS's clients, where they look for a local endpoint.
+pub const AWS_PORT_DEFAULT: u16 = 4566;
+/// Distance of a controller's AWS port from its API's, where the latter was chosen.
+const AWS_AFTER_API: u16 = 2;
 /// Distance of two controllers' ports. The peers' port is the API's plus one.
 pub const PORTS_A_CONTROLLER: u16 = 10;
 /// Controllers of one machine. More voters make every write slower and nothing safer.
@@ -51,6 +55,9 @@ pub struct ControllerPlace {
     pub id: u64,
     /// Port of its API.
     pub api_port: u16,
+    /// Port for AWS's clients; 0 only in the files of earlier versions.
+    #[serde(default)]
+    pub aws_port: u16,
     /// Port for its peers, on loopback.
     pub peer_port: u16,
     /// Whether it came in place of one that was lost: it joined the others, under an id that it drew itself.
@@ -62,8 +69,13 @@ impl ControllerPlace {
     /// Where this machine's clients reach its API.
     #[must_use]
     pub fn api_address(&self, listen: IpAddr) -> String {
-        let ip = if listen.is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { listen };
-        SocketAddr::new(ip, self.api_port).to_string()
+        reached_at(listen, self.api_port)
+    }
+
+    /// Where this machine's AWS clients reach it.
+    #[must_use]
+    pub fn aws_url(&self, listen: IpAddr) -> String {
+        format!("http://{}", reached_at(listen, self.aws_port))
     }
 
     /// Where its peers reach it.
@@ -71,6 +83,11 @@ impl ControllerPlace {
     pub fn peer_address(&self) -> String {
         SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), self.peer_port).to_string()
     }
+}
+
+fn reached_at(listen: IpAddr, port: u16) -> String {
+    let ip = if listen.is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { listen };
+    SocketAddr::new(ip, port).to_string()
 }
 
 impl Layout {
@@ -93,7 +110,8 @@ impl Layout {
     #[must_use]
     pub fn ports(&self) -> Vec<(IpAddr, u16)> {
         let both = |place: &ControllerPlace| {
-            [(self.listen, place.api_port), (IpAddr::V4(Ipv4Addr::LOCALHOST), place.peer_port)]
+            let peers = (IpAddr::V4(Ipv4Addr::LOCALHOST), place.peer_port);
+            [(self.listen, place.api_port), (self.listen, place.aws_port), peers]
         };
         self.controllers.iter().flat_map(both).collect()
     }
@@ -115,6 +133,8 @@ pub struct Wishes {
     pub instances: Option<u16>,
     /// The first API port; 0 takes free ones.
     pub api_port: Option<u16>,
+    /// The first port for AWS's clients; 0 takes free ones.
+    pub aws_port: Option<u16>,
     /// The address that APIs listen on.
     pub listen: Option<IpAddr>,
     /// Region.
@@ -229,6 +249,12 @@ impl DataDir {
         if wishes.api_port.is_some_and(|wanted| wanted != first && wanted != 0) {
             return Err(fixed("--api-port", first.to_string()));
         }
+        let first = layout.controllers.first().map_or(0, |place| place.aws_port);
+        // Nothing remembers this port: it may change.
+        if first == 0 || wishes.aws_port.is_some_and(|wanted| wanted != first && wanted != 0) {
+            let ports = aws_ports(wishes, layout.controllers.len(), &mut Vec::new())?;
+            layout.controllers.iter_mut().zip(ports).for_each(|(place, port)| place.aws_port = port);
+        }
         if wishes.listen.is_some_and(|wanted| wanted != layout.listen) {
             return Err(fixed("--listen", layout.listen.to_string()));
         }
@@ -256,7 +282,7 @@ pub fn taken(ip: IpAddr, port: u16, error: &std::io::Error) -> Failure {
     let address = SocketAddr::new(ip, port);
     Failure::Other(format!(
         "{address} can't be listened on: {error}\nsee who has it with `ss -ltnp`, or start with another --data-dir and \
-         --api-port 0, which picks free ports"
+         --api-port 0, which picks free ports (--aws-port 0 where it is the port for AWS's clients)"
     ))
 }
 
@@ -279,7 +305,8 @@ fn fresh(wishes: &Wishes) -> Result<Layout, Failure> {
     let mut controllers = Vec::new();
     // Free ports are held until all are found, so that none is found twice.
     let mut held = Vec::new();
-    for number in 1..=count {
+    let aws = aws_ports(wishes, usize::from(count), &mut held)?;
+    for (number, aws_port) in (1..=count).zip(aws) {
         let (api_port, peer_port) = if first == 0 {
             (free_port(&mut held)?, free_port(&mut held)?)
         } else {
@@ -292,12 +319,33 @@ fn fresh(wishes: &Wishes) -> Result<Layout, Failure> {
             name: format!("controller-{number}"),
             id: random_id()?,
             api_port,
+            aws_port,
             peer_port,
             joined: false,
         });
     }
     let region = wishes.region.clone().unwrap_or_else(|| "us-east-1".to_owned());
     Ok(Layout { version: VERSION, region, healthy_after_ms: wishes.healthy_after_ms, listen, controllers, instances })
+}
+
+/// Ports for AWS's clients: where they look by themselves, unless the ports are to be others; free ones where the APIs have
+/// free ones, too.
+fn aws_ports(wishes: &Wishes, count: usize, held: &mut Vec<TcpListener>) -> Result<Vec<u16>, Failure> {
+    let room = || Failure::Usage("--aws-port leaves no room for all controllers".to_owned());
+    let first = match (wishes.aws_port, wishes.api_port) {
+        (Some(port), _) => port,
+        (None, None | Some(API_PORT_DEFAULT)) => AWS_PORT_DEFAULT,
+        (None, Some(0)) => 0,
+        (None, Some(api)) => api.checked_add(AWS_AFTER_API).ok_or_else(room)?,
+    };
+    let mut ports = Vec::new();
+    let mut next = Some(first);
+    for _ in 0..count {
+        let port = next.ok_or_else(room)?;
+        ports.push(if first == 0 { free_port(held)? } else { port });
+        next = port.checked_add(PORTS_A_CONTROLLER);
+    }
+    Ok(ports)
 }
 
 fn free_port(held: &mut Vec<TcpListener>) -> Result<u16, Failure> {
@@ -340,6 +388,15 @@ mod tests {
         assert_eq!(zones, ["us-east-1a", "us-east-1b", "us-east-1c", "us-east-1a"]);
         assert_eq!(data.layout(&Wishes::default()).unwrap().0, first);
 
+        // AWS's clients may be sent elsewhere, also by a file that is older than their port.
+        let (moved, _) = data.layout(&Wishes { aws_port: Some(5_555), ..Wishes::default() }).unwrap();
+        assert_eq!(moved.controllers.iter().map(|place| place.aws_port).collect::<Vec<_>>(), [5_555, 5_565, 5_575]);
+        let mut old = moved.clone();
+        old.controllers.iter_mut().for_each(|place| place.aws_port = 0);
+        old.write(folder.path()).unwrap();
+        assert_eq!(data.layout(&Wishes::default()).unwrap().0.controllers[0].aws_port, AWS_PORT_DEFAULT);
+        assert_eq!(data.layout(&Wishes { aws_port: Some(5_555), ..Wishes::default() }).unwrap().0, moved);
+
         let (fewer, notes) = data.layout(&Wishes { instances: Some(1), ..Wishes::default() }).unwrap();
         assert_eq!((fewer.instances, notes.len()), (1, 1));
         let contradictions = [
@@ -358,10 +415,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let data = DataDir::open(folder.path()).unwrap();
         let (layout, _) = data.layout(&Wishes { api_port: Some(0), ..Wishes::default() }).unwrap();
-        let mut ports: Vec<u16> = layout.controllers.iter().flat_map(|c| [c.api_port, c.peer_port]).collect();
+        let mut ports: Vec<u16> =
+            layout.controllers.iter().flat_map(|c| [c.api_port, c.aws_port, c.peer_port]).collect();
         ports.sort_unstable();
         ports.dedup();
-        assert_eq!(ports.len(), 6);
+        assert_eq!(ports.len(), 9);
     }
 
     #[test]
@@ -380,9 +438,11 @@ mod tests {
     #[test]
     fn ports_follow_each_other() {
         let ports = |wishes| fresh(&wishes).unwrap().ports().into_iter().map(|(_, port)| port).collect::<Vec<_>>();
-        assert_eq!(ports(Wishes::default()), [7700, 7701, 7710, 7711, 7720, 7721]);
+        assert_eq!(ports(Wishes::default()), [7700, 4566, 7701, 7710, 4576, 7711, 7720, 4586, 7721]);
         let other = Wishes { api_port: Some(9_000), controllers: Some(1), ..Wishes::default() };
-        assert_eq!(ports(other), [9_000, 9_001]);
+        assert_eq!(ports(other), [9_000, 9_002, 9_001]);
+        let aws = Wishes { aws_port: Some(5_000), controllers: Some(1), ..Wishes::default() };
+        assert_eq!(ports(aws), [7700, 5_000, 7701]);
     }
 
     #[test]

@@ -53,6 +53,10 @@ pub struct Arguments {
     /// free ones [7700 at the first run, later as it was].
     #[arg(long, value_name = "PORT")]
     api_port: Option<u16>,
+    /// Port of the first controller for the AWS CLI, the AWS SDKs and Terraform; each further one has the port 10 higher. 0
+    /// picks free ones [4566 at the first run, later as it was].
+    #[arg(long, value_name = "PORT")]
+    aws_port: Option<u16>,
     /// Address that the APIs listen on. There is no authentication: anybody who reaches it commands the cluster.
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<IpAddr>,
@@ -98,6 +102,7 @@ pub async fn run(arguments: Arguments, screen: Screen) -> Result<(), Failure> {
         controllers: arguments.controllers,
         instances: arguments.instances,
         api_port: arguments.api_port,
+        aws_port: arguments.aws_port,
         listen: arguments.listen,
         region: arguments.region.clone(),
         healthy_after_ms: arguments.healthy_after.map(millis),
