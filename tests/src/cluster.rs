@@ -69,6 +69,8 @@ pub struct Member {
     pub data_dir: PathBuf,
     /// `host:port` of a controller's API; empty for an agent.
     pub api_address: String,
+    /// `host:port` of a controller's port for AWS's clients; empty for an agent.
+    pub aws_address: String,
     peer_address: String,
     kind: &'static str,
     config: PathBuf,
@@ -223,6 +225,7 @@ impl Cluster {
             log: place(".log"),
             log_from: 0,
             api_address: if is_controller { address()? } else { String::new() },
+            aws_address: if is_controller { address()? } else { String::new() },
             peer_address: if is_controller { address()? } else { String::new() },
             kind,
             name,
@@ -235,6 +238,7 @@ impl Cluster {
             "name": member.name,
             "data_dir": member.data_dir,
             "api": { "listen": member.api_address },
+            "aws": { "listen": member.aws_address },
             "peer": { "listen": member.peer_address },
             "log_store": self.options.log_store,
             "settings": {

@@ -2,6 +2,7 @@
 //! sockets, and ends them. One cluster runs at a time (`drydock_tests::stage`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "tests")]
 
+mod aws;
 mod breaker;
 mod catch_up;
 mod containers;
