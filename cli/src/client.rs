@@ -170,6 +170,8 @@ impl Client {
         let start = Instant::now();
         let mut pause = PAUSE_MIN;
         let mut leaderless = None;
+        // An attempt whose fate isn't known: whatever later ones are told, it may have been carried out.
+        let mut lost = None;
         loop {
             let mut refused = None;
             let mut heard = false;
@@ -181,7 +183,10 @@ impl Client {
                     Err(Attempt::Final(failure)) => return Err(failure),
                     Err(Attempt::Lost(reason)) if kind == Kind::Once => return Err(Failure::Uncertain(reason)),
                     // What a controller said tells more than that another one said nothing.
-                    Err(Attempt::Lost(reason)) => leaderless = leaderless.or(Some(reason)),
+                    Err(Attempt::Lost(reason)) => {
+                        leaderless = leaderless.or_else(|| Some(reason.clone()));
+                        lost = lost.or(Some(reason));
+                    }
                     Err(Attempt::Leaderless(reason)) => {
                         leaderless = Some(reason);
                         heard = true;
@@ -197,6 +202,11 @@ impl Client {
             let usual = if leaderless.is_some() { LEADERLESS_PATIENCE } else { REFUSED_PATIENCE };
             if start.elapsed() + pause > self.patience.unwrap_or(usual) {
                 return Err(match (leaderless, refused) {
+                    (last, _) if kind != Kind::Read && lost.is_some() => {
+                        let (lost, last) = (lost.unwrap_or_default(), last.unwrap_or_default());
+                        let last = if last == lost { String::new() } else { format!("; a later attempt: {last}") };
+                        Failure::Uncertain(format!("{lost}{last}"))
+                    }
                     (Some(reason), _) => Failure::Unavailable(reason),
                     (None, reason) => Failure::Unreachable {
                         endpoints: self.shared.addresses.join(", "),
