@@ -54,24 +54,31 @@ impl Named {
     }
 }
 
-/// Completes once it is clear that the disk is another cluster's. Looks only while no leader is known: with one, the disk
-/// is right.
+/// Completes once it is clear that the disk is another cluster's. With a leader the disk is right, but for a cluster of one,
+/// which leads itself, and for one whose fingerprint isn't what `initial` says.
 pub(crate) async fn found(core: &Arc<Core>, named: &Named) -> Stranger {
     let mut look = tokio::time::interval(FOREIGN_LOOK);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut leaderless_since = Instant::now();
     loop {
         look.tick().await;
-        if core.leaderships.now().leader.is_some() {
+        let members = core.directory.now();
+        let alone = members.by_id.values().filter(|member| member.votes).count() == 1;
+        let led = core.leaderships.now().leader.is_some();
+        if led {
             leaderless_since = Instant::now();
         }
+        let other_than_said = named.fingerprint.is_some_and(|said| said != core.fingerprint);
+        let doubtful = other_than_said || (alone && named.join.is_some());
         // An election may be under way.
-        if leaderless_since.elapsed() < FOREIGN_LEADERLESS_MIN {
+        let leaderless = leaderless_since.elapsed() >= FOREIGN_LEADERLESS_MIN;
+        if !doubtful && !leaderless {
             continue;
         }
         let groups = ask(core, named).await;
-        let leaderless = core.leaderships.now().leader.is_none();
-        if let Some(stranger) = judge(core.fingerprint, named.fingerprint, &groups).filter(|_| leaderless) {
+        let Some(stranger) = judge(core.fingerprint, named.fingerprint, &groups) else { continue };
+        let still = core.leaderships.now().leader.is_none();
+        if (leaderless && still) || alone || named.fingerprint == Some(stranger.fingerprint) {
             return stranger;
         }
     }

@@ -51,6 +51,26 @@ async fn a_disk_of_another_cluster_is_refused() {
     cluster.stop().await;
 }
 
+/// A cluster of one leads itself, and would take writes that are lost when the right disk is back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_of_a_cluster_of_one_is_refused_though_it_leads() {
+    let (mut cluster, mut other) = (Cluster::start(3).await, Cluster::start(1).await);
+    other.members[0].stop().await;
+    cluster.members[0].stop().await;
+    let right = cluster.members[0].config.clone();
+    let joins = Config { initial: Vec::new(), join: Some(cluster.members[1].api.clone()), ..right.clone() };
+    for config in [right.clone(), joins] {
+        cluster.members[0].config = Config { data_dir: other.members[0].config.data_dir.clone(), ..config };
+        cluster.members[0].restart().await;
+        let why = ended(&mut cluster.members[0]).await;
+        assert!(matches!(why, RunError::OtherCluster { .. }), "{why}");
+    }
+    cluster.members[0].config = right;
+    cluster.members[0].restart().await;
+    cluster.leader().await;
+    cluster.stop().await;
+}
+
 /// The disk of another controller of the same cluster, told by its id where the configuration has one, or by its name.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_of_another_controller_is_refused() {
