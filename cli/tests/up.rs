@@ -218,8 +218,17 @@ fn a_deregistered_instance_is_not_started_again() {
     let arn = list.lines().find_map(|line| line.split('"').find(|part| part.contains(":container-instance/"))).unwrap();
     let ran = drydock(&folder, &["container-instance", "deregister", arn.rsplit('/').next().unwrap()]);
     assert_eq!(ran.code, 0, "{ran:?}");
-    up.says("isn't started again");
+    up.says("ended for good");
     assert_eq!(processes(&folder).len(), 3);
+    up.stop();
+    // The next start wants two again: a new instance, since the old one is gone for good.
+    let mut up = Up::start(&folder, &[]);
+    let line = up.says("joins as a new container instance");
+    let kept = line.split("is kept as ").nth(1).map(Path::new);
+    assert!(kept.is_some_and(Path::exists), "{line}");
+    up.says("Ctrl-C stops everything");
+    let active = drydock(&folder, &["container-instance", "list"]).out;
+    assert_eq!(active.lines().filter(|line| line.contains("ACTIVE")).count(), 2, "{active}");
     up.stop();
 }
 
@@ -284,13 +293,13 @@ fn a_controller_that_lost_its_disk_is_replaced() {
         if *why == "removed" {
             let ran = drydock(&folder, &["controller", "remove", name]);
             assert_eq!(ran.code, 0, "{ran:?}");
-            let line = up.says("isn't started again");
+            let line = up.says("ended for good");
             assert!(line.contains(name) && line.contains("removed"), "{line}");
         }
         up.stop();
         lose(&folder.join(name));
         up = Up::start(&folder, &[]);
-        let line = up.says(&format!("{name} ended, and isn't started again"));
+        let line = up.says(&format!("{name} ended for good"));
         assert!(line.contains(why), "{why:?} is not in {line}");
         let line = up.says(&format!("{name} is replaced by a new controller"));
         let kept = line.split("is kept as ").nth(1).map(Path::new);
@@ -303,14 +312,14 @@ fn a_controller_that_lost_its_disk_is_replaced() {
     // It does so while it runs, too, and as often as it takes; nobody has to kill what lost its disk.
     for _ in 0..2 {
         std::fs::remove_dir_all(folder.join("controller-2")).unwrap();
-        let line = up.says("controller-2 ended, and isn't started again");
+        let line = up.says("controller-2 ended for good");
         assert!(line.contains("is lost"), "{line}");
         up.says("controller-2 is replaced by a new controller");
         holds(|| (members(&folder) == all).then_some(()));
     }
     // One that somebody removes is meant to be away.
     assert_eq!(drydock(&folder, &["controller", "remove", "controller-3"]).code, 0);
-    up.says("controller-3 ended, and isn't started again");
+    up.says("controller-3 ended for good");
     std::fs::remove_dir_all(folder.join("controller-2")).unwrap();
     let said = up.said.len();
     up.says("of 2 controllers can't come back as they are (controller-2)");

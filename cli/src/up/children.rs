@@ -235,22 +235,51 @@ impl Children {
     /// A file can't be written or a process not be started.
     pub fn start_agents(&mut self) -> Result<(), Failure> {
         for (name, zone) in self.layout.agents() {
-            let config = json!({
-                "name": name,
-                "data_dir": self.folder.join(&name),
-                "cluster": ready::CLUSTER,
-                "controllers": self.layout.api_addresses(),
-                "runtime": if self.docker { "docker" } else { "simulated" },
-                "cpu": self.capacity.cpu,
-                "memory_mib": self.capacity.memory_mib,
-                "availability_zone": zone,
-                "docker": { "bind_ip": self.layout.listen },
-                "stop_tasks_on_exit": true,
-            });
-            let program = self.program("agent", &name, &config, AGENT_GRACE)?;
-            self.agents.push(Supervised::start(program, self.notices.clone())?);
+            let started = self.start_agent(&name, &zone)?;
+            self.agents.push(started);
         }
         Ok(())
+    }
+
+    /// Names of the agents whose instance the control plane doesn't know any more.
+    #[must_use]
+    pub fn refused_agents(&self) -> Vec<String> {
+        let refused = self.agents.iter().filter(|child| child.ended_for_good());
+        refused.map(|child| child.name().to_owned()).collect()
+    }
+
+    /// Starts an agent that was refused anew, as a new container instance; gives where its old folder is kept.
+    ///
+    /// # Errors
+    /// A file can't be moved or written, or the process not be started.
+    pub async fn renew_agent(&mut self, name: &str) -> Result<Option<PathBuf>, Failure> {
+        let found = self.layout.agents().into_iter().find(|(agent, _)| agent == name);
+        let (_, zone) = found.ok_or_else(|| Failure::Other(format!("there is no agent {name}")))?;
+        let aside = self.move_aside(name)?;
+        let new = self.start_agent(name, &zone)?;
+        if let Some(old) = self.agents.iter_mut().find(|child| child.name() == name) {
+            let old = std::mem::replace(old, new);
+            old.ask_to_end();
+            old.ended().await;
+        }
+        Ok(aside)
+    }
+
+    fn start_agent(&self, name: &str, zone: &str) -> Result<Supervised, Failure> {
+        let config = json!({
+                "name": name,
+            "data_dir": self.folder.join(name),
+            "cluster": ready::CLUSTER,
+            "controllers": self.layout.api_addresses(),
+            "runtime": if self.docker { "docker" } else { "simulated" },
+            "cpu": self.capacity.cpu,
+            "memory_mib": self.capacity.memory_mib,
+            "availability_zone": zone,
+            "docker": { "bind_ip": self.layout.listen },
+            "stop_tasks_on_exit": true,
+        });
+        let program = self.program("agent", name, &config, AGENT_GRACE)?;
+        Supervised::start(program, self.notices.clone())
     }
 
     fn program(&self, kind: &str, name: &str, config: &serde_json::Value, grace: Duration) -> Result<Program, Failure> {

@@ -185,7 +185,15 @@ async fn work(
     }
     ready::cluster(&client).await?;
     children.start_agents()?;
-    children.or_dead(ready::instances(&client, usize::from(layout.instances))).await?;
+    let wanted = usize::from(layout.instances);
+    while !children.or_dead(ready::instances(&client, wanted, || children.refused_agents())).await? {
+        // Deregistered in an earlier run.
+        for name in children.refused_agents() {
+            let aside = children.renew_agent(&name).await?;
+            let kept = aside.map(|folder| format!("; its old folder is kept as {}", folder.display()));
+            console.line(&format!("{name} joins as a new container instance{}", kept.unwrap_or_default()));
+        }
+    }
     let leader = status.controllers.iter().find(|c| c.id == status.leader_id).map_or("", |c| c.name.as_str());
     children.all_are_ready();
     console.text(&children.overview(leader));

@@ -90,11 +90,12 @@ pub async fn cluster(client: &Client) -> Result<(), Failure> {
     client.ecs(Kind::Idempotent, request, async |mut ecs, request| ecs.create_cluster(request).await).await.map(|_| ())
 }
 
-/// Waits until `wanted` agents have a session and as many instances are ACTIVE and connected.
+/// Waits until `wanted` agents have a session and as many instances are ACTIVE and connected; or until `refused` names agents
+/// that won't be: `false` then.
 ///
 /// # Errors
 /// They aren't within a minute, or the calls fail.
-pub async fn instances(client: &Client, wanted: usize) -> Result<(), Failure> {
+pub async fn instances(client: &Client, wanted: usize, refused: impl Fn() -> Vec<String>) -> Result<bool, Failure> {
     let deadline = Instant::now() + INSTANCES_MAX;
     loop {
         let call = async |mut control: Api, request| control.status(request).await;
@@ -106,8 +107,11 @@ pub async fn instances(client: &Client, wanted: usize) -> Result<(), Failure> {
             let (found, _) = pages::instances(client, CLUSTER, &arns).await?;
             connected = found.iter().filter(|instance| instance.agent_connected.unwrap_or_default()).count();
             if connected >= wanted {
-                return Ok(());
+                return Ok(true);
             }
+        }
+        if !refused().is_empty() {
+            return Ok(false);
         }
         if Instant::now() > deadline {
             let limit = INSTANCES_MAX.as_secs();

@@ -196,7 +196,7 @@ async fn keep(
         past.deaths.fetch_add(1, Ordering::Relaxed);
         if status.as_ref().is_ok_and(|status| status.code() == Some(i32::from(EXIT_FOR_GOOD))) {
             past.ended_for_good.store(true, Ordering::Relaxed);
-            notify(format!("ended, and isn't started again: {}", last_line(&program.log)));
+            notify(format!("ended for good: {}", last_line(&program.log)));
             return asked(&mut stopped).await;
         }
         if started.elapsed() > RECOVERED {
