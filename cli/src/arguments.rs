@@ -14,6 +14,11 @@ use crate::up;
 /// Where the controllers of `drydock up` listen, as far as three.
 pub const ENDPOINT_DEFAULT: &str = "127.0.0.1:7700,127.0.0.1:7710,127.0.0.1:7720";
 
+/// The environment's `--endpoint`.
+pub const ENDPOINT_VARIABLE: &str = "DRYDOCK_ENDPOINT";
+/// The environment's `--cluster`.
+pub const CLUSTER_VARIABLE: &str = "DRYDOCK_CLUSTER";
+
 /// The cluster that ECS means where none is named.
 pub const CLUSTER_DEFAULT: &str = "default";
 
@@ -33,15 +38,15 @@ pub struct Cli {
 }
 
 /// Options of every command.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct Options {
     /// Controllers: host:port, several separated by commas. Any of them takes any request.
     /// [default: 127.0.0.1:7700, :7710 and :7720]
-    #[arg(long, global = true, env = "DRYDOCK_ENDPOINT", value_name = "HOST:PORT,…", hide_env_values = true)]
+    #[arg(long, global = true, env = ENDPOINT_VARIABLE, value_name = "HOST:PORT,…", hide_env_values = true)]
     #[arg(help_heading = "Options of every command")]
     pub endpoint: Option<String>,
     /// The ECS cluster: name or ARN [default: default]
-    #[arg(long, global = true, env = "DRYDOCK_CLUSTER", value_name = "NAME", hide_env_values = true)]
+    #[arg(long, global = true, env = CLUSTER_VARIABLE, value_name = "NAME", hide_env_values = true)]
     #[arg(help_heading = "Options of every command")]
     pub cluster: Option<String>,
     /// Form of the answer.
@@ -55,6 +60,13 @@ pub struct Options {
 }
 
 impl Options {
+    /// What the environment says, without a command line.
+    #[must_use]
+    pub fn of_environment() -> Self {
+        let said = |name| std::env::var(name).ok();
+        Self { endpoint: said(ENDPOINT_VARIABLE), cluster: said(CLUSTER_VARIABLE), ..Self::default() }
+    }
+
     /// `--endpoint`, or where `drydock up` listens.
     #[must_use]
     pub fn endpoints(&self) -> &str {

@@ -181,6 +181,11 @@ fn advice(exception: &str, message: &str) -> Option<&'static str> {
             "was not idempotent",
             "a service of this name exists; change it with `drydock service update`",
         ),
+        (
+            "InvalidParameterException",
+            "Found running tasks",
+            "drain it first (`drydock container-instance drain`), or give --force",
+        ),
         ("InvalidParameterException", "scaled above 0", "scale it to 0 first, or delete it with --force"),
         ("InvalidParameterException", "still Draining", "wait until it is INACTIVE: `drydock service describe NAME`"),
         (

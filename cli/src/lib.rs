@@ -28,7 +28,11 @@ use output::Screen;
 /// The whole command: reads the command line, carries it out, and says on stderr what went wrong.
 #[must_use]
 pub fn main() -> ExitCode {
-    let failure = match run(Cli::parse()) {
+    let ended = match processes::Server::of(std::env::args_os().skip(1)) {
+        Some(server) => server.run(),
+        None => run(Cli::parse()),
+    };
+    let failure = match ended {
         Ok(()) => return ExitCode::SUCCESS,
         Err(failure) => failure,
     };

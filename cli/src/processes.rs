@@ -1,6 +1,7 @@
 //! `drydock controller` and `drydock agent`: one server process each, told by a file or flags, stopped by SIGTERM,
 //! Ctrl-C or the end of its parent. Also the runtimes of all other commands.
 
+use std::ffi::OsString;
 use std::future::Future;
 use std::io::Read as _;
 use std::net::SocketAddr;
@@ -28,7 +29,7 @@ const RUNTIME_END_MAX: Duration = Duration::from_secs(1);
 const CONFIG: Shape = Shape { wrapper: "", read_only: &[] };
 
 /// What a controller is told. Flags win over the file.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct ControllerFlags {
     /// Settings as JSON or YAML: name, data_dir, api, aws, peer, initial, join, region, account_id, log_store, settings.
     #[arg(long, value_name = "FILE")]
@@ -101,7 +102,7 @@ pub enum Serves {
 }
 
 /// What an agent is told. Flags win over the file; `--endpoint` and `--cluster` count where the file doesn't say.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct AgentFlags {
     /// Settings as JSON or YAML: cluster, controllers, data_dir, runtime, cpu, memory_mib, availability_zone, …
     #[arg(long, value_name = "FILE")]
@@ -139,6 +140,48 @@ pub struct AgentFlags {
     /// Ends when stdin ends: for a supervisor that holds it.
     #[arg(long, hide = true)]
     exit_with_parent: bool,
+}
+
+/// A server as it is mostly started: by a file alone.
+#[derive(Debug)]
+pub enum Server {
+    /// `drydock controller --config FILE`.
+    Controller(Box<ControllerFlags>),
+    /// `drydock agent --config FILE`.
+    Agent(Box<AgentFlags>),
+}
+
+impl Server {
+    /// Reads such a command line; `None` for every other one. Without clap: to build the whole command line takes a megabyte
+    /// of this program's text, which a server would hold for as long as it idles.
+    #[must_use]
+    pub fn of(arguments: impl IntoIterator<Item = OsString>) -> Option<Self> {
+        let arguments: Vec<OsString> = arguments.into_iter().collect();
+        let (kind, config, exit_with_parent) = match &arguments[..] {
+            [kind, flag, file] if flag == "--config" => (kind, file, false),
+            [kind, flag, file, last] if flag == "--config" && last == "--exit-with-parent" => (kind, file, true),
+            _ => return None,
+        };
+        let config = Some(PathBuf::from(config)).filter(|file| !file.as_os_str().is_empty());
+        match kind.to_str()? {
+            "controller" => {
+                Some(Self::Controller(Box::new(ControllerFlags { config, exit_with_parent, ..Default::default() })))
+            }
+            "agent" => Some(Self::Agent(Box::new(AgentFlags { config, exit_with_parent, ..Default::default() }))),
+            _ => None,
+        }
+    }
+
+    /// Runs it.
+    ///
+    /// # Errors
+    /// As [`controller`] and [`agent`].
+    pub fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Controller(flags) => controller(*flags),
+            Self::Agent(flags) => agent(*flags, &Options::of_environment()),
+        }
+    }
 }
 
 /// Carries out a future on a runtime of one thread.

@@ -74,6 +74,7 @@ pub enum Verb {
         /// Name or ARN.
         service: String,
         /// desiredCount.
+        #[arg(allow_negative_numbers = true)]
         count: i32,
         /// Whether to wait.
         #[command(flatten)]

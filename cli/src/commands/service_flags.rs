@@ -275,7 +275,7 @@ pub struct CreateFlags {
     #[arg(short, long)]
     pub task_definition: Option<String>,
     /// How many tasks (1 where neither flag nor file say).
-    #[arg(short = 'n', long)]
+    #[arg(short = 'n', long, allow_negative_numbers = true)]
     pub desired_count: Option<i32>,
     /// Where the tasks run.
     #[arg(long, value_enum)]
@@ -340,7 +340,7 @@ pub struct UpdateFlags {
     #[arg(short, long)]
     pub task_definition: Option<String>,
     /// How many tasks.
-    #[arg(short = 'n', long)]
+    #[arg(short = 'n', long, allow_negative_numbers = true)]
     pub desired_count: Option<i32>,
     /// A capacity provider and its share: NAME, NAME=WEIGHT or NAME=WEIGHT:BASE; repeat or separate by commas for more.
     #[arg(long, value_name = "ITEM", value_delimiter = ',', value_parser = flags::strategy_item)]

@@ -119,7 +119,7 @@ pub struct Run {
     #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// How many tasks: 1 to 10.
-    #[arg(short = 'n', long)]
+    #[arg(short = 'n', long, allow_negative_numbers = true)]
     count: Option<i32>,
     /// Where they run.
     #[arg(long, value_enum)]
