@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use drydock_tests::cluster::{Cluster, Options};
 use drydock_tests::process::Run;
+use drydock_tests::workspace;
 use serde_json::Value;
 
 /// What every AWS client is told: credentials that nobody looks at, a region, and nothing of whoever runs the tests.
@@ -138,55 +139,13 @@ fn provider_mirror() -> Option<std::path::PathBuf> {
     above.into_iter().map(|above| Path::new(above).join("tf-plugins")).find(|folder| folder.is_dir())
 }
 
-const MAIN_TF: &str = r#"
-terraform {
-  required_providers {
-    aws = { source = "hashicorp/aws" }
-  }
+/// The configuration that docs/aws.md shows, for another endpoint.
+fn main_tf(endpoint: &str) -> Result<String> {
+    let page = std::fs::read_to_string(workspace::root().join("docs/aws.md"))?;
+    let block = page.split("```hcl\n").nth(1).and_then(|rest| rest.split("```").next()).context("no hcl block")?;
+    ensure!(block.contains("http://127.0.0.1:4566"), "the page names another endpoint");
+    Ok(block.replace("http://127.0.0.1:4566", endpoint))
 }
-variable "endpoint" {}
-variable "image" { default = "web:1" }
-provider "aws" {
-  region                  = "us-east-1"
-  access_key              = "any"
-  secret_key              = "any"
-  skip_metadata_api_check = true
-  endpoints {
-    ecs = var.endpoint
-    sts = var.endpoint
-  }
-}
-data "aws_ecs_cluster" "here" { cluster_name = "default" }
-resource "aws_ecs_cluster" "other" { name = "other" }
-resource "aws_ecs_cluster_capacity_providers" "other" {
-  cluster_name       = aws_ecs_cluster.other.name
-  capacity_providers = ["FARGATE"]
-  default_capacity_provider_strategy {
-    base              = 1
-    weight            = 100
-    capacity_provider = "FARGATE"
-  }
-}
-resource "aws_ecs_task_definition" "web" {
-  family = "web"
-  container_definitions = jsonencode([{
-    name         = "app"
-    image        = var.image
-    memory       = 64
-    portMappings = [{ containerPort = 80 }]
-    environment  = [{ name = "A", value = "b" }]
-  }])
-}
-resource "aws_ecs_service" "web" {
-  name                  = "web"
-  cluster               = data.aws_ecs_cluster.here.arn
-  task_definition       = aws_ecs_task_definition.web.arn
-  desired_count         = 2
-  launch_type           = "EC2"
-  wait_for_steady_state = true
-  tags                  = { made = "by terraform" }
-}
-"#;
 
 /// Applied, planned again without a change, changed, planned again, destroyed: what drifts here makes plans that never end.
 #[tokio::test(flavor = "multi_thread")]
@@ -198,14 +157,14 @@ async fn terraform_applies_and_then_has_nothing_to_do() -> Result<()> {
     let cluster = Cluster::start(Options { instances: 2, healthy_after_ms: 200, ..Options::default() }).await?;
     let home = cluster.folder().join("terraform");
     std::fs::create_dir(&home)?;
-    std::fs::write(home.join("main.tf"), MAIN_TF)?;
     let settings = format!("provider_installation {{\n  filesystem_mirror {{\n    path = {mirror:?}\n  }}\n}}\n");
     std::fs::write(home.join("settings"), settings)?;
     // The second one, whoever leads.
     let endpoint = format!("http://{}", cluster.controllers[1].aws_address);
+    std::fs::write(home.join("main.tf"), main_tf(&endpoint)?)?;
     let terraform = |arguments: &[&str], expected: i32| -> Result<String> {
         let mut command = client("terraform", &home);
-        command.env("TF_CLI_CONFIG_FILE", home.join("settings")).env("TF_VAR_endpoint", &endpoint);
+        command.env("TF_CLI_CONFIG_FILE", home.join("settings"));
         command.env("CHECKPOINT_DISABLE", "1").args(arguments).arg("-no-color").arg("-input=false");
         let ran = Run::of(&mut command)?;
         ensure!(ran.code == expected, "terraform {arguments:?} ended with {}: {}{}", ran.code, ran.stdout, ran.stderr);
@@ -214,16 +173,16 @@ async fn terraform_applies_and_then_has_nothing_to_do() -> Result<()> {
     terraform(&["init"], 0)?;
     let applied = terraform(&["apply", "-auto-approve"], 0)?;
     assert!(applied.contains("4 added, 0 changed, 0 destroyed"), "{applied}");
-    let service = cluster.command(&["service", "describe", "web", "--output", "json"])?;
+    let service = cluster.command(&["service", "describe", "shop", "--output", "json"])?;
     assert!(service.stdout.contains("\"runningCount\": 2"), "it waited for the steady state: {}", service.stdout);
     // With -detailed-exitcode 0 is: nothing to do.
     terraform(&["plan", "-detailed-exitcode"], 0)?;
-    let changed = terraform(&["apply", "-auto-approve", "-var", "image=web:2"], 0)?;
+    let changed = terraform(&["apply", "-auto-approve", "-var", "image=nginx:1.28"], 0)?;
     assert!(changed.contains("1 added, 1 changed, 1 destroyed"), "{changed}");
-    terraform(&["plan", "-detailed-exitcode", "-var", "image=web:2"], 0)?;
-    let destroyed = terraform(&["destroy", "-auto-approve", "-var", "image=web:2"], 0)?;
+    terraform(&["plan", "-detailed-exitcode", "-var", "image=nginx:1.28"], 0)?;
+    let destroyed = terraform(&["destroy", "-auto-approve", "-var", "image=nginx:1.28"], 0)?;
     assert!(destroyed.contains("4 destroyed"), "{destroyed}");
     let left = cluster.command(&["service", "list"])?.stdout + &cluster.command(&["task-definition", "list"])?.stdout;
-    assert!(!left.contains("web"), "{left}");
+    assert!(!left.contains("shop"), "{left}");
     cluster.finish().await
 }

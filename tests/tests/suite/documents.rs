@@ -1,4 +1,4 @@
-//! The commands that README.md and docs/cli.md show, run as written, one after the other, in the root of the tree, with
+//! The commands that README.md, docs/cli.md and docs/aws.md show, run as written, one after the other, in the root of the tree, with
 //! an empty home. `drydock` and `cargo run --release --` are the program that was just built; `up` gets a folder and
 //! ports of its own, and everything else is told these ports as a user would tell them, by the environment.
 
@@ -17,6 +17,9 @@ use tempfile::TempDir;
 const FROM_SOURCE: &str = "cargo run --release --";
 /// Time in which `up` must say that it is ready, and a command that follows something must show something.
 const ANSWER_MAX: Duration = Duration::from_secs(60);
+
+/// `up --api-port P` serves AWS's clients at P + 2.
+const AWS_AFTER_API: u16 = 2;
 
 /// A shell in which the commands of one page are run.
 struct Shell {
@@ -45,6 +48,10 @@ impl Shell {
         command.arg("-c").arg(line).current_dir(workspace::root()).env_clear();
         command.env("PATH", &self.path).env("HOME", self.folder.path().join("home"));
         command.env("DRYDOCK_ENDPOINT", &self.endpoint);
+        // An `export` of the page would end with its own line.
+        command.env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.port + AWS_AFTER_API));
+        command.env("AWS_ACCESS_KEY_ID", "any").env("AWS_SECRET_ACCESS_KEY", "any");
+        command.env("AWS_DEFAULT_REGION", "us-east-1").env("AWS_PAGER", "");
         command
     }
 
@@ -104,6 +111,10 @@ async fn every_command_that_is_shown_works() -> Result<()> {
             if NOT_RUN.iter().any(|(beginning, _)| line.starts_with(beginning)) {
                 continue;
             }
+            if line.starts_with("aws ") && !is_installed("aws") {
+                println!("{page}: $ {line} is skipped: the AWS CLI isn't installed");
+                continue;
+            }
             println!("{page}: $ {line}");
             shell.run(&line).await.with_context(|| format!("{page}: $ {line}"))?;
         }
@@ -112,4 +123,8 @@ async fn every_command_that_is_shown_works() -> Result<()> {
         println!("{page}: {} entries left in HOME", left.len());
     }
     Ok(())
+}
+
+fn is_installed(program: &str) -> bool {
+    Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
 }
