@@ -133,6 +133,32 @@ async fn the_aws_cli_walks_from_a_cluster_to_a_rollback() -> Result<()> {
     cluster.finish().await
 }
 
+/// boto3 calls each operation, and botocore's own model of ECS is held against every answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_is_as_botocore_models_it() -> Result<()> {
+    let there = Command::new("python3").args(["-c", "import boto3"]).output();
+    if !there.is_ok_and(|output| output.status.success()) {
+        println!("skipped: boto3 isn't installed");
+        return Ok(());
+    }
+    let mut cluster = Cluster::start(Options { instances: 3, healthy_after_ms: 200, ..Options::default() }).await?;
+    let script = workspace::root().join("tests/clients/conformance.py");
+    let mut command = client("python3", cluster.folder());
+    command
+        .arg(script)
+        .arg(format!("http://{}", cluster.controllers[2].aws_address))
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    let ran = Run::of(&mut command)?;
+    println!("{}", ran.stdout);
+    ensure!(ran.code == 0, "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("53 operations answered"), "{}", ran.stdout);
+    // It deregistered one of them, which ends by itself.
+    for agent in &mut cluster.agents {
+        agent.take_process()?.kill()?;
+    }
+    cluster.finish().await
+}
+
 /// Where people keep a mirror of Terraform's providers, by the name of its folder.
 fn provider_mirror() -> Option<std::path::PathBuf> {
     let above = ["/opt", "/usr/local/share", "/usr/share", "/var/lib"];
