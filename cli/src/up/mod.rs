@@ -227,5 +227,9 @@ fn next_steps(layout: &Layout, example: Option<Example>) -> String {
         }
         None => out.push_str("  drydock task-definition register -f examples/web/task-definition.json\n"),
     }
-    out + "  drydock events --follow\nCtrl-C stops everything.\n"
+    out.push_str("  drydock events --follow\n");
+    if let Some(first) = layout.controllers.first() {
+        out.push_str(&format!("  AWS_ENDPOINT_URL={} aws ecs list-services\n", first.aws_url(layout.listen)));
+    }
+    out + "Ctrl-C stops everything.\n"
 }
