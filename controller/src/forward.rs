@@ -67,7 +67,7 @@ fn here(core: &Core) -> Result<Where, ApiError> {
 }
 
 fn not_here() -> ApiError {
-    ApiError::Unavailable("this controller doesn't lead; nothing was written".to_owned())
+    ApiError::Unavailable("this controller doesn't lead".to_owned())
 }
 
 impl Core {
@@ -104,7 +104,7 @@ impl Core {
         body: Bytes,
         caller: Caller,
     ) -> Result<(u64, Bytes), ApiError> {
-        let unavailable = || ApiError::Unavailable("the leader can't be dialled; nothing was written".to_owned());
+        let unavailable = || ApiError::Unavailable("the leader can't be dialled".to_owned());
         let channel = self.links.channel(leader).ok_or_else(unavailable)?;
         let request = ForwardRequest {
             method,
@@ -148,10 +148,7 @@ fn lost(status: &Status) -> ApiError {
     while let Some(error) = cause {
         // Never connected: never sent.
         if error.is::<tonic::ConnectError>() {
-            return ApiError::Unavailable(format!(
-                "the leader can't be reached: {}; nothing was written",
-                status.message()
-            ));
+            return ApiError::Unavailable(format!("the leader can't be reached: {}", status.message()));
         }
         cause = error.source();
     }

@@ -19,7 +19,7 @@ impl Core {
     pub(crate) async fn interrupt_task(&self, request: control::InterruptTaskRequest) -> Result<ecs::Task, ApiError> {
         let Leadership { role, term, .. } = self.leaderships.now();
         if role != Role::Leader {
-            return Err(ApiError::Unavailable("this controller doesn't lead; nothing was written".to_owned()));
+            return Err(ApiError::Unavailable("this controller doesn't lead".to_owned()));
         }
         let command = Command::InterruptTask(InterruptTask { cluster: request.cluster, task: request.task });
         match self.propose(self.stamp(term), CALLER, command).await?.outcome {

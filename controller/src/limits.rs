@@ -166,6 +166,10 @@ pub const FOREIGN_ASK_MAX: Duration = Duration::from_secs(1);
 
 /// Bytes of one request. A larger one is refused with `OUT_OF_RANGE`, unread.
 pub const API_MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Wait for the body of a request on the AWS wire.
+pub const AWS_BODY_MAX: Duration = Duration::from_secs(30);
+/// Bytes of a body on the AWS wire that are read at most, to refuse it; then the connection is closed.
+pub const AWS_BODY_READ_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of one answer: 100 described tasks with all they have are well below.
 pub const API_RESPONSE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Requests and streams at once on one connection. More wait on the client's side.

@@ -83,9 +83,10 @@ impl Core {
     }
 }
 
+/// Says nothing of what was written: this attempt wrote nothing, and the client may have made others.
 fn no_leader() -> ApiError {
     ApiError::Unavailable(format!(
-        "no controller has led for {LEADER_WAIT_MAX:?}: a majority of the controllers must be up. Nothing was written; retry"
+        "no controller has led for {LEADER_WAIT_MAX:?}: a majority of the controllers must be up; retry then"
     ))
 }
 

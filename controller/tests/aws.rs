@@ -145,6 +145,15 @@ async fn what_is_wrong_is_said_as_aws_says_it() {
         assert!(answer.json()["message"].as_str().unwrap().contains(part), "{operation} {shown}: {}", answer.body);
         assert!(answer.header("x-amzn-requestid").is_some());
     }
+    // A connection that ends before its body does.
+    let mut short = request("us-east-1", "CreateCluster", r#"{"clusterName":"short"}"#);
+    short.truncate(short.len() - 4);
+    let mut connection = TcpStream::connect(&member.aws).await.unwrap();
+    connection.write_all(&short).await.unwrap();
+    connection.shutdown().await.unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("SerializationException"), "{answer}");
     let scope = raw(member, &request("Not A Region", "ListClusters", "{}")).await;
     assert_eq!(scope.json()["__type"], "IncompleteSignatureException");
     let other = raw(member, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;

@@ -34,6 +34,11 @@ impl Failure {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLargeException", text)
     }
 
+    /// The body isn't there as a whole.
+    pub(super) fn cut_off(message: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "SerializationException", message)
+    }
+
     /// Something here is wrong with the authorization header.
     pub(super) fn incomplete_signature(message: &str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "IncompleteSignatureException", message)

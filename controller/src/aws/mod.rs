@@ -9,19 +9,20 @@ mod scope;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use drydock_model::error::EcsError;
+use futures_util::StreamExt as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::context::Freshness;
 use crate::caller::Caller;
 use crate::core::Core;
-use crate::limits::API_MESSAGE_BYTES_MAX;
+use crate::limits::{API_MESSAGE_BYTES_MAX, AWS_BODY_MAX, AWS_BODY_READ_MAX};
 use crate::request::Request;
 use crate::server::ServeError;
 use failure::{Failure, with_id};
@@ -53,7 +54,7 @@ pub(crate) async fn serve(core: Arc<Core>, listener: TcpListener, stop: Cancella
 async fn health(State(core): State<Arc<Core>>) -> Response {
     let leads = core.takes_part().is_ok() && core.leaderships.now().leader.is_some();
     let (status, word) =
-        if leads { (StatusCode::OK, "available") } else { (StatusCode::SERVICE_UNAVAILABLE, "starting") };
+        if leads { (StatusCode::OK, "available") } else { (StatusCode::SERVICE_UNAVAILABLE, "unavailable") };
     let body = serde_json::json!({ "services": { "ecs": word }, "version": crate::status::VERSION });
     (status, axum::Json(body)).into_response()
 }
@@ -69,7 +70,7 @@ async fn any(State(core): State<Arc<Core>>, method: Method, uri: Uri, headers: H
 }
 
 async fn answer(core: &Arc<Core>, headers: &HeaderMap, body: Body, id: &str) -> Result<Response, Failure> {
-    let bytes = to_bytes(body, API_MESSAGE_BYTES_MAX).await.map_err(|_| Failure::too_large(API_MESSAGE_BYTES_MAX))?;
+    let bytes = body_of(body).await?;
     let scope = scope::of(headers, &core.scope)?;
     let Some(target) = headers.get("x-amz-target") else {
         return identity::answer(&bytes, &scope, id).ok_or_else(Failure::unknown_operation);
@@ -81,7 +82,27 @@ async fn answer(core: &Arc<Core>, headers: &HeaderMap, body: Body, id: &str) -> 
     Ok((StatusCode::OK, [("content-type", JSON)], body).into_response())
 }
 
-async fn call(core: &Arc<Core>, operation: &str, body: &Bytes, caller: &Caller) -> Result<Vec<u8>, Failure> {
+/// The whole body. Of one that is too large the rest is read and forgotten, within bounds: a client that can't get rid of it
+/// would never see why it is refused.
+async fn body_of(body: Body) -> Result<Vec<u8>, Failure> {
+    let read = async {
+        let (mut whole, mut length, mut parts) = (Vec::new(), 0, body.into_data_stream());
+        while let Some(part) = parts.next().await {
+            let part = part.map_err(|_| Failure::cut_off("The body ended before its Content-Length."))?;
+            length += part.len();
+            match length {
+                _ if length <= API_MESSAGE_BYTES_MAX => whole.extend_from_slice(&part),
+                _ if length <= AWS_BODY_READ_MAX => whole = Vec::new(),
+                _ => break,
+            }
+        }
+        if length > API_MESSAGE_BYTES_MAX { Err(Failure::too_large(API_MESSAGE_BYTES_MAX)) } else { Ok(whole) }
+    };
+    let late = |_| Err(Failure::cut_off("The body didn't come in time."));
+    tokio::time::timeout(AWS_BODY_MAX, read).await.unwrap_or_else(late)
+}
+
+async fn call(core: &Arc<Core>, operation: &str, body: &[u8], caller: &Caller) -> Result<Vec<u8>, Failure> {
     // A client without anything to say may say nothing.
     let body: &[u8] = if body.is_empty() { b"{}" } else { body };
     let Some(decoded) = Request::from_json(operation, body) else {
