@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use drydock_controller::config::{Config as ControllerConfig, Endpoint, InitialController, LogStoreKind};
+use drydock_controller::config::{AwsPort, Config as ControllerConfig, InitialController, LogStoreKind};
 use drydock_node_agent::AgentError;
 use drydock_node_agent::config::{Config as AgentConfig, RuntimeChoice, ServesChoice};
 use tokio::signal::unix::{SignalKind, signal};
@@ -293,7 +293,7 @@ fn controller_config(flags: ControllerFlags) -> Result<ControllerConfig, Failure
     config.data_dir = flags.data_dir.unwrap_or(config.data_dir);
     config.api.listen = flags.listen.unwrap_or(config.api.listen);
     config.api.advertise = flags.advertise.or(config.api.advertise);
-    config.aws = flags.aws_listen.map(|listen| Endpoint { listen, advertise: None }).or(config.aws);
+    config.aws = flags.aws_listen.map(|listen| AwsPort { listen }).or(config.aws);
     config.peer.listen = flags.peer_listen.unwrap_or(config.peer.listen);
     config.peer.advertise = flags.peer_advertise.or(config.peer.advertise);
     if !flags.initial.is_empty() {
@@ -347,4 +347,30 @@ fn agent_config(flags: AgentFlags, options: &Options) -> Result<AgentConfig, Fai
     config.stop_tasks_on_exit |= flags.stop_tasks_on_exit;
     config.check().map_err(|error| Failure::Usage(error.to_string()))?;
     Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Server;
+
+    #[test]
+    fn a_server_that_a_file_tells_all_needs_no_other_command_line() {
+        let read = |line: &str| match Server::of(line.split_ascii_whitespace().map(Into::into)) {
+            Some(Server::Controller(flags)) => format!("controller {:?} {}", flags.config, flags.exit_with_parent),
+            Some(Server::Agent(flags)) => format!("agent {:?} {}", flags.config, flags.exit_with_parent),
+            None => "clap".to_owned(),
+        };
+        let table = [
+            ("controller --config a.yaml", "controller Some(\"a.yaml\") false"),
+            ("agent --config a.yaml --exit-with-parent", "agent Some(\"a.yaml\") true"),
+            ("agent --config", "clap"),
+            ("agent --config a.yaml --runtime docker", "clap"),
+            ("controller list", "clap"),
+            ("service --config a.yaml", "clap"),
+            ("", "clap"),
+        ];
+        for (line, expected) in table {
+            assert_eq!(read(line), expected, "{line}");
+        }
+    }
 }

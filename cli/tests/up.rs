@@ -330,6 +330,24 @@ fn a_controller_that_lost_its_disk_is_replaced() {
     up.stop();
 }
 
+/// Down to one, which decides alone: nothing is lost, and nothing of the kind is said.
+#[test]
+fn controllers_that_somebody_removes_are_no_lost_majority() {
+    let (_keep, folder) = folder();
+    let mut up = Up::start(&folder, &["--api-port", "0", "--instances", "0"]);
+    up.says("Ctrl-C stops everything");
+    for name in ["controller-3", "controller-2"] {
+        holds(|| (drydock(&folder, &["controller", "remove", name]).code == 0).then_some(()));
+        up.says(&format!("{name} ended for good"));
+        // Its end was looked at: the next ones would be told in the same breath.
+        holds(|| (drydock(&folder, &["cluster", "create", name]).code == 0).then_some(()));
+    }
+    std::fs::remove_dir_all(folder.join("controller-1")).unwrap();
+    let line = up.says("can't come back as they are");
+    assert!(line.contains("1 of 1 controllers"), "the removed ones were counted, or told before: {line}");
+    up.stop();
+}
+
 /// The rest of three can decide nothing; `up` says so instead of waiting.
 #[test]
 fn a_lost_majority_is_said() {

@@ -21,7 +21,7 @@ pub struct Config {
     pub api: Endpoint,
     /// Where AWS's clients reach it; absent: nowhere. Plain HTTP without authentication: any credentials are taken.
     #[serde(default)]
-    pub aws: Option<Endpoint>,
+    pub aws: Option<AwsPort>,
     /// Where its peers reach it. Plain HTTP/2 without authentication: keep it on loopback or a private network.
     #[serde(default = "Endpoint::peer")]
     pub peer: Endpoint,
@@ -55,6 +55,14 @@ pub struct Endpoint {
     /// `host:port` that others dial; absent: the address that was bound.
     #[serde(default)]
     pub advertise: Option<String>,
+}
+
+/// Where AWS's clients are listened to. Nobody is told of it, so that it needs no other address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AwsPort {
+    /// Address to listen on; port 0 takes a free one.
+    pub listen: SocketAddr,
 }
 
 /// One controller of a new cluster.

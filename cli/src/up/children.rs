@@ -13,7 +13,6 @@ use tokio::sync::mpsc;
 use super::console::Console;
 use super::layout::{ControllerPlace, DataDir, Layout, replace, taken};
 use super::ready;
-use super::replacing::{Tried, When};
 use super::supervise::{NOTICES_MAX, Notice, Program, Supervised};
 use crate::client::{Client, Kind};
 use crate::commands::controller::Api;
@@ -184,13 +183,29 @@ impl Children {
         lost.map(|child| child.name().to_owned()).collect()
     }
 
+    /// Names of the controllers that the others count in.
+    ///
+    /// # Errors
+    /// None of them answers.
+    pub async fn members(&self, client: &Client) -> Result<Vec<String>, Failure> {
+        let ask = async |mut control: Api, request| control.status(request).await;
+        let status = client.control(Kind::Read, StatusRequest {}, ask).await?;
+        Ok(status.controllers.into_iter().map(|member| member.name).collect())
+    }
+
+    /// Whether somebody removed it, and no replacement that failed half-way.
+    #[must_use]
+    pub fn is_away(&self, name: &str, members: &[String]) -> bool {
+        !members.iter().any(|member| member == name) && !self.begun.contains(name)
+    }
+
     /// Puts a new controller in the place of one that is lost: moves its folder aside, removes it from the membership,
     /// and starts one with an empty folder that joins the others. What it did before it failed needn't be undone: the next
-    /// try goes on from there.
+    /// try goes on from there. Gives where the old folder is, if there was one.
     ///
     /// # Errors
     /// The others have no majority, or a file can't be moved or written.
-    pub async fn replace_controller(&mut self, name: &str, client: &Client, when: When) -> Result<Tried, Failure> {
+    pub async fn replace_controller(&mut self, name: &str, client: &Client) -> Result<Option<PathBuf>, Failure> {
         let at = self.layout.controllers.iter().position(|place| place.name == name);
         let at = at.ok_or_else(|| Failure::Other(format!("there is no controller {name}")))?;
         let ask = async |mut control: Api, request| control.status(request).await;
@@ -201,8 +216,6 @@ impl Children {
             let request = RemoveControllerRequest { controller: member.id.to_string() };
             let remove = async |mut control: Api, request| control.remove_controller(request).await;
             client.control(Kind::Once, request, remove).await?;
-        } else if when == When::Running && !self.begun.contains(name) {
-            return Ok(Tried::Away);
         }
         let aside = self.move_aside(name)?;
         self.layout.controllers[at].joined = true;
@@ -214,7 +227,7 @@ impl Children {
             old.ended().await;
         }
         self.begun.remove(name);
-        Ok(Tried::Replaced(aside))
+        Ok(aside)
     }
 
     /// Moves the folder of a controller out of its way, to the first free name.

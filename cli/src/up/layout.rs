@@ -251,7 +251,7 @@ impl DataDir {
         }
         let first = layout.controllers.first().map_or(0, |place| place.aws_port);
         // Nothing remembers this port: it may change.
-        if first == 0 || wishes.aws_port.is_some_and(|wanted| wanted != first && wanted != 0) {
+        if first == 0 || wishes.aws_port.is_some_and(|wanted| wanted != first) {
             let ports = aws_ports(wishes, layout.controllers.len(), &mut Vec::new())?;
             layout.controllers.iter_mut().zip(ports).for_each(|(place, port)| place.aws_port = port);
         }
@@ -391,6 +391,9 @@ mod tests {
         // AWS's clients may be sent elsewhere, also by a file that is older than their port.
         let (moved, _) = data.layout(&Wishes { aws_port: Some(5_555), ..Wishes::default() }).unwrap();
         assert_eq!(moved.controllers.iter().map(|place| place.aws_port).collect::<Vec<_>>(), [5_555, 5_565, 5_575]);
+        // Where something else has it, free ones are had for the asking.
+        let (free, _) = data.layout(&Wishes { aws_port: Some(0), ..Wishes::default() }).unwrap();
+        assert!(free.controllers.iter().all(|place| ![0, 5_555, 5_565, 5_575].contains(&place.aws_port)), "{free:?}");
         let mut old = moved.clone();
         old.controllers.iter_mut().for_each(|place| place.aws_port = 0);
         old.write(folder.path()).unwrap();

@@ -22,15 +22,6 @@ pub enum When {
     Running,
 }
 
-/// What became of a try.
-#[derive(Debug)]
-pub enum Tried {
-    /// A new one has its place; where the old folder is, if there was one.
-    Replaced(Option<std::path::PathBuf>),
-    /// Somebody removed it, and it isn't the start.
-    Away,
-}
-
 /// What is known of the lost ones; what is said, is said once.
 #[derive(Debug, Default)]
 pub struct Replacing {
@@ -62,19 +53,34 @@ impl Replacing {
         lost.retain(|name| !self.away.contains(name));
         let new = lost.iter().any(|name| !self.failures.contains_key(name));
         let again = self.retry_at.is_none_or(|at| Instant::now() >= at);
-        if self.no_majority(&lost, children, console) || lost.is_empty() || !(new || again) {
+        if lost.is_empty() || !(new || again) {
             return false;
+        }
+        self.retry_at = Some(Instant::now() + RETRY);
+        if when == When::Running {
+            // Those that somebody removed are no loss to the others.
+            let members = children.members(client).await;
+            if let Ok(members) = &members {
+                let (away, still) = lost.into_iter().partition(|name| children.is_away(name, members));
+                self.away.extend::<Vec<String>>(away);
+                lost = still;
+            }
+            let all = members.map_or(children.layout().controllers.len() - self.away.len(), |members| members.len());
+            if self.no_majority(&lost, all, console) {
+                // Looked at again as seldom as those that couldn't be replaced.
+                self.failures.extend(lost.into_iter().map(|name| (name, String::new())));
+                return false;
+            }
         }
         let mut replaced = false;
         for name in lost {
-            match children.replace_controller(&name, client, when).await {
-                Ok(Tried::Replaced(aside)) => {
+            match children.replace_controller(&name, client).await {
+                Ok(aside) => {
                     let kept = aside.map(|folder| format!("; its old folder is kept as {}", folder.display()));
                     console.line(&format!("{name} is replaced by a new controller{}", kept.unwrap_or_default()));
                     self.failures.remove(&name);
                     replaced = true;
                 }
-                Ok(Tried::Away) => drop(self.away.insert(name)),
                 Err(failure) => {
                     let why = failure.to_string();
                     if self.failures.get(&name) != Some(&why) {
@@ -84,13 +90,11 @@ impl Replacing {
                 }
             }
         }
-        self.retry_at = Some(Instant::now() + RETRY);
         replaced
     }
 
     /// Says where so many are lost that the rest can decide nothing. What runs goes on, nothing else does.
-    fn no_majority(&mut self, lost: &[String], children: &Children, console: &Console) -> bool {
-        let all = children.layout().controllers.len() - self.away.len();
+    fn no_majority(&mut self, lost: &[String], all: usize, console: &Console) -> bool {
         let gone = !lost.is_empty() && lost.len() * 2 >= all;
         if gone && !self.told_of_majority {
             console.line(&format!(

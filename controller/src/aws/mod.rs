@@ -113,7 +113,7 @@ async fn call(core: &Arc<Core>, operation: &str, body: &[u8], caller: &Caller) -
     };
     let request = decoded.map_err(|error| Failure::malformed(&error))?;
     let answered = match request.is_write() {
-        true => core.write(request, &caller.clone()).await,
+        true => core.write(request, caller).await,
         false => core.read(request, caller, Freshness::default()).await,
     };
     answered?.response.to_json().map_err(|error| Failure::internal(error.to_string()))

@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use drydock_controller::config::{BootstrapSettings, Endpoint, InitialController, LogStoreKind};
+use drydock_controller::config::{AwsPort, BootstrapSettings, Endpoint, InitialController, LogStoreKind};
 use drydock_controller::{Config, Listeners, RunError, run_on};
 use drydock_proto::agent::agent_control_client::AgentControlClient;
 use drydock_proto::control::control_client::ControlClient;
@@ -62,7 +62,7 @@ fn config(name: &str, folder: &TempDir, api: SocketAddr, peer: SocketAddr) -> Co
         name: name.to_owned(),
         data_dir: folder.path().join(name),
         api: Endpoint { listen: api, advertise: None },
-        aws: Some(Endpoint { listen: any_port(), advertise: None }),
+        aws: Some(AwsPort { listen: any_port() }),
         peer: Endpoint { listen: peer, advertise: None },
         initial: Vec::new(),
         join: None,

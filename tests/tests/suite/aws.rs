@@ -10,6 +10,8 @@ use drydock_tests::process::Run;
 use drydock_tests::workspace;
 use serde_json::Value;
 
+use super::is_installed;
+
 /// What every AWS client is told: credentials that nobody looks at, a region, and nothing of whoever runs the tests.
 fn client(program: &str, home: &Path) -> Command {
     let mut command = Command::new(program);
@@ -25,14 +27,6 @@ fn client(program: &str, home: &Path) -> Command {
     ];
     command.envs(told).env("HOME", home).current_dir(home);
     command
-}
-
-fn is_installed(program: &str) -> bool {
-    let there = Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success());
-    if !there {
-        println!("skipped: {program} isn't installed");
-    }
-    there
 }
 
 /// The AWS CLI, sent to one controller after the other.
@@ -79,6 +73,7 @@ impl Aws<'_> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_aws_cli_walks_from_a_cluster_to_a_rollback() -> Result<()> {
     if !is_installed("aws") {
+        println!("skipped: the AWS CLI isn't installed");
         return Ok(());
     }
     let cluster = Cluster::start(Options { instances: 3, healthy_after_ms: 200, ..Options::default() }).await?;

@@ -111,7 +111,7 @@ async fn every_command_that_is_shown_works() -> Result<()> {
             if NOT_RUN.iter().any(|(beginning, _)| line.starts_with(beginning)) {
                 continue;
             }
-            if line.starts_with("aws ") && !is_installed("aws") {
+            if line.starts_with("aws ") && !crate::is_installed("aws") {
                 println!("{page}: $ {line} is skipped: the AWS CLI isn't installed");
                 continue;
             }
@@ -123,8 +123,4 @@ async fn every_command_that_is_shown_works() -> Result<()> {
         println!("{page}: {} entries left in HOME", left.len());
     }
     Ok(())
-}
-
-fn is_installed(program: &str) -> bool {
-    Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
 }

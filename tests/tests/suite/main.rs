@@ -28,6 +28,12 @@ use drydock_tests::ecs_client::SETTLE_MAX;
 use drydock_tests::wait;
 use serde_json::{Value, json};
 
+/// Whether a program of somebody else's is there to test with.
+fn is_installed(program: &str) -> bool {
+    let asked = std::process::Command::new(program).arg("--version").output();
+    asked.is_ok_and(|output| output.status.success())
+}
+
 /// A task definition of one container that runs until it is stopped.
 fn web(family: &str, image: &str) -> Value {
     json!({

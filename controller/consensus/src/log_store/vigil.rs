@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::{StoreError, StoreKind, anchor, engine};
 
-/// Looks after one data folder. Each look reads two folders' names: cheap enough for once a second.
+/// Looks after one data folder. Each look reads the names of one folder: cheap enough for once a second.
 #[derive(Debug)]
 pub struct Vigil {
     folder: PathBuf,
