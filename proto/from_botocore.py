@@ -22,12 +22,13 @@ OPERATIONS = {
     "UpdateCapacityProvider",
     "task_definition": "RegisterTaskDefinition DeregisterTaskDefinition DescribeTaskDefinition ListTaskDefinitions "
     "ListTaskDefinitionFamilies DeleteTaskDefinitions",
-    "task": "RunTask StartTask StopTask DescribeTasks ListTasks GetTaskProtection UpdateTaskProtection",
-    "service": "CreateService UpdateService DeleteService DescribeServices ListServices ListServiceDeployments "
-    "DescribeServiceDeployments DescribeServiceRevisions StopServiceDeployment ContinueServiceDeployment",
+    "task": "RunTask StartTask StopTask DescribeTasks ListTasks GetTaskProtection UpdateTaskProtection ExecuteCommand",
+    "service": "CreateService UpdateService DeleteService DescribeServices ListServices ListServicesByNamespace "
+    "ListServiceDeployments DescribeServiceDeployments DescribeServiceRevisions StopServiceDeployment ContinueServiceDeployment",
     "task_set": "CreateTaskSet UpdateTaskSet DeleteTaskSet DescribeTaskSets UpdateServicePrimaryTaskSet",
-    "container_instance": "DeregisterContainerInstance DescribeContainerInstances ListContainerInstances "
-    "UpdateContainerInstancesState",
+    "container_instance": "RegisterContainerInstance DeregisterContainerInstance DescribeContainerInstances "
+    "ListContainerInstances UpdateContainerInstancesState UpdateContainerAgent",
+    "agent": "DiscoverPollEndpoint SubmitTaskStateChange SubmitContainerStateChange SubmitAttachmentStateChanges",
     "attribute": "PutAttributes DeleteAttributes ListAttributes",
     "tag": "TagResource UntagResource ListTagsForResource",
     "account_setting": "PutAccountSetting PutAccountSettingDefault DeleteAccountSetting ListAccountSettings",

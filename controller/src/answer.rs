@@ -20,8 +20,8 @@ use crate::write::unexpected;
 /// ECS's exception.
 pub(crate) fn check(request: &Request) -> Result<(), EcsError> {
     use drydock_model::requests::{
-        account_settings, attributes, capacity_providers, clusters, container_instances, protection,
-        service_deployments, services, tagging, task_definitions, task_sets, tasks,
+        account_settings, agent, attributes, capacity_providers, clusters, container_instances, protection,
+        registration, service_deployments, services, tagging, task_definitions, task_sets, tasks,
     };
     match request {
         Request::CreateCluster(request) => clusters::create_cluster(request).map(drop),
@@ -42,6 +42,10 @@ pub(crate) fn check(request: &Request) -> Result<(), EcsError> {
         Request::CreateService(request) => services::create_service(request),
         Request::UpdateService(request) => services::update_service(request),
         Request::DeleteService(request) => services::delete_service(request),
+        Request::RegisterContainerInstance(request) => registration::register_container_instance(request).map(drop),
+        Request::SubmitTaskStateChange(request) => agent::submit_task_state_change(request).map(drop),
+        Request::SubmitContainerStateChange(request) => agent::submit_container_state_change(request).map(drop),
+        Request::SubmitAttachmentStateChanges(request) => agent::submit_attachment_state_changes(request),
         Request::DeregisterContainerInstance(request) => container_instances::deregister_container_instance(request),
         Request::UpdateContainerInstancesState(request) => {
             container_instances::update_container_instances_state(request)
@@ -89,6 +93,10 @@ pub(crate) fn command(request: Request) -> Result<Command, ApiError> {
         Request::CreateService(request) => Command::CreateService(request),
         Request::UpdateService(request) => Command::UpdateService(request),
         Request::DeleteService(request) => Command::DeleteService(*request),
+        Request::RegisterContainerInstance(request) => Command::RegisterContainerInstance(request),
+        Request::SubmitTaskStateChange(request) => Command::SubmitTaskStateChange(request),
+        Request::SubmitContainerStateChange(request) => Command::SubmitContainerStateChange(*request),
+        Request::SubmitAttachmentStateChanges(request) => Command::SubmitAttachmentStateChanges(*request),
         Request::DeregisterContainerInstance(request) => Command::DeregisterContainerInstance(*request),
         Request::UpdateContainerInstancesState(request) => Command::UpdateContainerInstancesState(*request),
         Request::StopServiceDeployment(request) => Command::StopServiceDeployment(*request),
@@ -153,6 +161,11 @@ pub(crate) fn written(state: &State, scope: &Scope, request: &Request, outcome: 
             let response = ecs::UpdateTaskProtectionResponse { protected_tasks, failures };
             Some(Response::UpdateTaskProtection(Box::new(response)))
         }
+        (Request::RegisterContainerInstance(_), Outcome::Instance(row)) => {
+            let container_instance = Some(query.render_instance(&row));
+            let response = ecs::RegisterContainerInstanceResponse { container_instance };
+            Some(Response::RegisterContainerInstance(Box::new(response)))
+        }
         (Request::DeregisterContainerInstance(_), Outcome::Instance(row)) => {
             let container_instance = Some(query.render_instance(&row));
             let response = ecs::DeregisterContainerInstanceResponse { container_instance };
@@ -180,11 +193,31 @@ pub(crate) fn written(state: &State, scope: &Scope, request: &Request, outcome: 
         (Request::DeleteAttributes(_), Outcome::Attributes(attributes)) => {
             Some(Response::DeleteAttributes(Box::new(ecs::DeleteAttributesResponse { attributes })))
         }
+        (asked, Outcome::Done) if acknowledged(asked).is_some() => acknowledged(asked),
         (Request::TagResource(_), Outcome::Done) => Some(Response::TagResource(Box::default())),
         (Request::UntagResource(_), Outcome::Done) => Some(Response::UntagResource(Box::default())),
         _ => None,
     };
     boxed.ok_or_else(|| unexpected(request.operation()))
+}
+
+/// What agents are answered.
+fn acknowledged(request: &Request) -> Option<Response> {
+    let acknowledgment = Some("ACK".to_owned());
+    Some(match request {
+        Request::SubmitTaskStateChange(_) => {
+            Response::SubmitTaskStateChange(Box::new(ecs::SubmitTaskStateChangeResponse { acknowledgment }))
+        }
+        Request::SubmitContainerStateChange(_) => {
+            Response::SubmitContainerStateChange(Box::new(ecs::SubmitContainerStateChangeResponse { acknowledgment }))
+        }
+        Request::SubmitAttachmentStateChanges(_) => {
+            Response::SubmitAttachmentStateChanges(Box::new(ecs::SubmitAttachmentStateChangesResponse {
+                acknowledgment,
+            }))
+        }
+        _ => return None,
+    })
 }
 
 fn capacity_provider(request: &Request, provider: ecs::CapacityProvider) -> Option<Response> {
@@ -258,11 +291,11 @@ fn task_set(request: &Request, task_set: ecs::TaskSet) -> Option<Response> {
     })
 }
 
-/// The answer to a read.
+/// The answer to a read. `aws` is the URL of this controller's AWS port, where it has one.
 ///
 /// # Errors
 /// ECS's exception; or it is a write.
-pub(crate) fn read(state: &State, scope: &Scope, request: &Request) -> Result<Response, ApiError> {
+pub(crate) fn read(state: &State, scope: &Scope, request: &Request, aws: Option<&str>) -> Result<Response, ApiError> {
     let query = Query::new(state, scope);
     let response: Result<Response, EcsError> = match request {
         Request::DescribeClusters(r) => query.describe_clusters(r).map(|a| Response::DescribeClusters(Box::new(a))),
@@ -296,6 +329,18 @@ pub(crate) fn read(state: &State, scope: &Scope, request: &Request) -> Result<Re
         }
         Request::ListContainerInstances(r) => {
             query.list_container_instances(r).map(|a| Response::ListContainerInstances(Box::new(a)))
+        }
+        Request::ListServicesByNamespace(r) => {
+            query.list_services_by_namespace(r).map(|a| Response::ListServicesByNamespace(Box::new(a)))
+        }
+        Request::ExecuteCommand(r) => query.execute_command(r).map(|a| Response::ExecuteCommand(Box::new(a))),
+        Request::UpdateContainerAgent(r) => {
+            query.update_container_agent(r).map(|a| Response::UpdateContainerAgent(Box::new(a)))
+        }
+        Request::DiscoverPollEndpoint(r) => {
+            let endpoint = aws.ok_or_else(|| EcsError::client("This controller serves no AWS client (aws.listen)."));
+            let answered = endpoint.and_then(|endpoint| query.discover_poll_endpoint(r, endpoint));
+            answered.map(|a| Response::DiscoverPollEndpoint(Box::new(a)))
         }
         Request::ListAccountSettings(r) => {
             query.list_account_settings(r).map(|a| Response::ListAccountSettings(Box::new(a)))
@@ -332,6 +377,9 @@ mod tests {
             Request::DeleteCluster(Box::default()),
             Request::UpdateCluster(Box::default()),
             Request::UpdateClusterSettings(Box::default()),
+            Request::SubmitTaskStateChange(Box::default()),
+            Request::SubmitContainerStateChange(Box::default()),
+            Request::SubmitAttachmentStateChanges(Box::default()),
             Request::DeregisterContainerInstance(Box::default()),
             Request::UpdateContainerInstancesState(Box::default()),
             Request::StopServiceDeployment(Box::default()),

@@ -30,6 +30,8 @@ pub(crate) struct Core {
     pub(crate) fingerprint: u128,
     /// Region and account of its API.
     pub(crate) scope: Scope,
+    /// URL of its AWS port, where it has one.
+    pub(crate) aws_url: Option<String>,
     /// For a new cluster.
     pub(crate) settings: BootstrapSettings,
     pub(crate) handle: Handle<Outcome>,

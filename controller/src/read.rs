@@ -24,7 +24,7 @@ impl Core {
         freshness: Freshness,
     ) -> Result<Answer, ApiError> {
         let version = self.version(freshness).await?;
-        let response = answer::read(&version.state, &caller.scope, &request)?;
+        let response = answer::read(&version.state, &caller.scope, &request, self.aws_url.as_deref())?;
         Ok(Answer { response, index: version.index })
     }
 

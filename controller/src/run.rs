@@ -284,6 +284,8 @@ pub async fn run_on(
 struct Addresses {
     api: String,
     peer: String,
+    /// URL of the AWS port.
+    aws: Option<String>,
 }
 
 impl Addresses {
@@ -293,7 +295,15 @@ impl Addresses {
         };
         let api = bound(&listeners.api, "API", config.api.listen)?;
         let peer = bound(&listeners.peer, "peer", config.peer.listen)?;
+        let aws = listeners.aws_address();
+        let aws = aws.map_err(|source| RunError::Listen { port: "AWS", address: config.api.listen, source })?;
+        let advertised = config.api.advertise.as_deref().and_then(|address| Some(address.rsplit_once(':')?.0));
         Ok(Self {
+            // One that listens everywhere is reached by the name under which its API is.
+            aws: aws.map(|address| match advertised.filter(|_| address.ip().is_unspecified()) {
+                Some(host) => format!("http://{host}:{}/", address.port()),
+                None => format!("http://{address}/"),
+            }),
             api: config.api.advertise.clone().unwrap_or_else(|| api.to_string()),
             peer: config.peer.advertise.clone().unwrap_or_else(|| peer.to_string()),
         })
@@ -410,6 +420,7 @@ async fn start(config: &Config, listeners: &Listeners) -> Result<Running, RunErr
         name: config.name.clone(),
         fingerprint: credentials.fingerprint,
         scope: Scope { region: config.region.clone(), account: config.account_id.clone() },
+        aws_url: addresses.aws,
         settings: config.settings.clone(),
         handle: handle.clone(),
         view,

@@ -133,7 +133,9 @@ async fn what_is_wrong_is_said_as_aws_says_it() {
         ("CreateCluster", "{} {}", 400, "SerializationException", "trailing"),
         ("RunTask", r#"{"launchType":"MOON"}"#, 400, "InvalidParameterException", "Value 'MOON' at 'launchType'"),
         ("CreateCluster", &huge, 413, "RequestEntityTooLargeException", ""),
-        ("ExecuteCommand", "{}", 400, "UnsupportedFeatureException", "ExecuteCommand"),
+        ("ExecuteCommand", "{}", 400, "InvalidParameterException", "task"),
+        ("CreateDaemon", "{}", 400, "UnsupportedFeatureException", "CreateDaemon"),
+        ("ListGateways", "{}", 400, "UnsupportedFeatureException", "gateways"),
         ("LaunchRocket", "{}", 400, "UnknownOperationException", ""),
     ];
     for (operation, body, status, exception, part) in table {
@@ -201,5 +203,99 @@ async fn a_conflict_names_what_it_is_about() {
         assert_eq!(refused.json()["__type"], "ConflictException", "{}", refused.body);
         assert_eq!(refused.json()["resourceIds"], json!([arn]), "{}", refused.body);
     }
+    cluster.stop().await;
+}
+
+/// A client that acts as an agent: it registers, is given tasks, and says what becomes of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_acts_as_an_agent() {
+    let cluster = Cluster::start(3).await;
+    let all = &cluster.members;
+    let turn = |at: usize| &all[at % all.len()];
+    let document = json!({ "instanceId": "i-1", "availabilityZone": "us-east-1b", "instanceType": "m5.large" });
+    let registration = json!({
+        "instanceIdentityDocument": document.to_string(),
+        "instanceIdentityDocumentSignature": "any",
+        "totalResources": [
+            { "name": "CPU", "type": "INTEGER", "integerValue": 2048 },
+            { "name": "MEMORY", "type": "INTEGER", "integerValue": 4096 },
+        ],
+        "versionInfo": { "agentVersion": "1.97.1", "agentHash": "abc", "dockerVersion": "DockerVersion: 25.0.8" },
+    });
+    let registered = write(turn(0), "RegisterContainerInstance", registration.clone()).await;
+    let instance = &registered["containerInstance"];
+    let arn = instance["containerInstanceArn"].as_str().unwrap();
+    assert_eq!((&instance["ec2InstanceId"], &instance["agentConnected"]), (&json!("i-1"), &json!(true)), "{instance}");
+    assert_eq!(instance["versionInfo"], registration["versionInfo"]);
+    // The same again is the same, and not its namesake.
+    let mut again = registration.clone();
+    again["containerInstanceArn"] = json!(arn);
+    let again = write(turn(1), "RegisterContainerInstance", again).await;
+    assert_eq!(again["containerInstance"]["containerInstanceArn"], *arn);
+    let endpoint = call(turn(1), "DiscoverPollEndpoint", &json!({ "containerInstance": arn })).await.json();
+    assert_eq!(endpoint["endpoint"], format!("http://{}/", turn(1).aws), "{endpoint}");
+
+    let definition = json!({
+        "family": "net", "networkMode": "awsvpc", "containerDefinitions": [{ "name": "app", "image": "i", "memory": 64 }],
+    });
+    write(turn(2), "RegisterTaskDefinition", definition).await;
+    let network = json!({ "awsvpcConfiguration": { "subnets": ["subnet-1"] } });
+    let run = json!({ "taskDefinition": "net", "launchType": "EC2", "networkConfiguration": network });
+    let ran = write(turn(0), "RunTask", run).await;
+    let task = ran["tasks"][0]["taskArn"].as_str().unwrap_or_else(|| panic!("{ran}"));
+    assert_eq!(ran["tasks"][0]["containerInstanceArn"], *arn, "{ran}");
+    let given = call(turn(1), "ListTasks", &json!({ "containerInstance": arn })).await.json();
+    assert_eq!(given["taskArns"], json!([task]));
+    let shown = async || call(turn(0), "DescribeTasks", &json!({ "tasks": [task] })).await.json()["tasks"][0].clone();
+    let interface = shown().await["attachments"][0]["id"].as_str().unwrap().to_owned();
+    let attachment = format!("arn:aws:ecs:us-east-1:000000000000:attachment/{interface}");
+    let attached = json!({ "attachments": [{ "attachmentArn": attachment, "status": "ATTACHED" }] });
+    let told = write(turn(0), "SubmitAttachmentStateChanges", attached).await;
+    assert_eq!(told["acknowledgment"], "ACK");
+    assert_eq!(shown().await["attachments"][0]["status"], "ATTACHED");
+    let running = json!({ "task": task, "containerName": "app", "status": "RUNNING", "runtimeId": "r1" });
+    write(turn(0), "SubmitContainerStateChange", running).await;
+    let running = json!({ "task": task, "status": "RUNNING", "pullStartedAt": 1, "pullStoppedAt": 2 });
+    write(turn(0), "SubmitTaskStateChange", running).await;
+    let now = shown().await;
+    assert_eq!(
+        (&now["lastStatus"], &now["containers"][0]["lastStatus"]),
+        (&json!("RUNNING"), &json!("RUNNING")),
+        "{now}"
+    );
+    assert_eq!((&now["containers"][0]["runtimeId"], &now["startedAt"].is_f64()), (&json!("r1"), &true), "{now}");
+
+    // Told to stop, it is its agent's to end.
+    write(turn(0), "StopTask", json!({ "task": task, "reason": "enough" })).await;
+    assert_eq!(shown().await["desiredStatus"], "STOPPED");
+    let containers = json!([{ "containerName": "app", "status": "STOPPED", "exitCode": 143, "reason": "killed" }]);
+    let stopped = json!({ "task": task, "status": "STOPPED", "reason": "late", "containers": containers });
+    write(turn(0), "SubmitTaskStateChange", stopped).await;
+    let end = shown().await;
+    assert_eq!((&end["lastStatus"], &end["stoppedReason"]), (&json!("STOPPED"), &json!("enough")), "{end}");
+    assert_eq!((&end["containers"][0]["exitCode"], &end["stopCode"]), (&json!(143), &json!("UserInitiated")), "{end}");
+
+    let table = [
+        ("SubmitTaskStateChange", json!({ "task": "0".repeat(32), "status": "RUNNING" }), "InvalidParameterException"),
+        ("SubmitTaskStateChange", json!({ "task": task, "status": "FLYING" }), "InvalidParameterException"),
+        ("RegisterContainerInstance", json!({ "instanceIdentityDocument": "{" }), "ClientException"),
+        ("RegisterContainerInstance", json!({ "containerInstanceArn": "0".repeat(32) }), "InvalidParameterException"),
+        ("UpdateContainerAgent", json!({ "containerInstance": arn }), "NoUpdateAvailableException"),
+        ("ListServicesByNamespace", json!({ "namespace": "shop" }), "NamespaceNotFoundException"),
+        ("ExecuteCommand", json!({ "task": task, "command": "sh", "interactive": true }), "InvalidParameterException"),
+    ];
+    for (operation, body, exception) in table {
+        let refused = call(turn(0), operation, &body).await;
+        assert_eq!(
+            (refused.status, &refused.json()["__type"]),
+            (400, &json!(exception)),
+            "{operation}: {}",
+            refused.body
+        );
+    }
+    let bare = write(turn(0), "RegisterContainerInstance", json!({})).await;
+    let bare = json!({ "containerInstance": bare["containerInstance"]["containerInstanceArn"] });
+    let refused = call(turn(0), "UpdateContainerAgent", &bare).await;
+    assert_eq!(refused.json()["__type"], "MissingVersionException", "{}", refused.body);
     cluster.stop().await;
 }

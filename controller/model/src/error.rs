@@ -19,6 +19,7 @@ pub enum ExceptionName {
     InvalidParameter,
     LimitExceeded,
     MissingVersion,
+    NamespaceNotFound,
     NoUpdateAvailable,
     PlatformTaskDefinitionIncompatibility,
     PlatformUnknown,
@@ -37,7 +38,7 @@ pub enum ExceptionName {
 
 impl ExceptionName {
     /// All of them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::AccessDenied,
         Self::AttributeLimitExceeded,
         Self::Blocked,
@@ -51,6 +52,7 @@ impl ExceptionName {
         Self::InvalidParameter,
         Self::LimitExceeded,
         Self::MissingVersion,
+        Self::NamespaceNotFound,
         Self::NoUpdateAvailable,
         Self::PlatformTaskDefinitionIncompatibility,
         Self::PlatformUnknown,
@@ -84,6 +86,7 @@ impl ExceptionName {
             Self::InvalidParameter => "InvalidParameterException",
             Self::LimitExceeded => "LimitExceededException",
             Self::MissingVersion => "MissingVersionException",
+            Self::NamespaceNotFound => "NamespaceNotFoundException",
             Self::NoUpdateAvailable => "NoUpdateAvailableException",
             Self::PlatformTaskDefinitionIncompatibility => "PlatformTaskDefinitionIncompatibilityException",
             Self::PlatformUnknown => "PlatformUnknownException",

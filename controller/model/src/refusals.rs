@@ -9,8 +9,8 @@ use drydock_proto::ecs::{
     DeleteCapacityProviderRequest, DeploymentConfiguration, DeploymentController, DeploymentControllerType,
     DeploymentLifecycleHookTargetType, DeploymentStrategy, DescribeCapacityProvidersRequest, LaunchType,
     ListTasksRequest, RegisterTaskDefinitionRequest, ResourceType, RunTaskRequest, Setting, SettingName,
-    StartTaskRequest, TaskDefinition, TaskOverride, UpdateCapacityProviderRequest, UpdateClusterRequest,
-    UpdateServiceRequest,
+    StartTaskRequest, SubmitTaskStateChangeRequest, TaskDefinition, TaskOverride, UpdateCapacityProviderRequest,
+    UpdateClusterRequest, UpdateServiceRequest,
 };
 
 use crate::error::EcsError;
@@ -68,6 +68,7 @@ pub fn all() -> Vec<Row> {
         rows("StartTask", START_TASK),
         rows("RunTask, StartTask (overrides)", OVERRIDES),
         rows("ListTasks", LIST_TASKS),
+        rows("SubmitTaskStateChange", SUBMIT_TASK_STATE_CHANGE),
         rows("PutAccountSetting, PutAccountSettingDefault", ACCOUNT_SETTING),
     ]
     .concat()
@@ -85,6 +86,10 @@ const NO_TRAFFIC: &str = "these strategies shift traffic between two service rev
      Service Connect, and the service can have neither yet";
 const NO_CODE_DEPLOY: &str = "there is no CodeDeploy, only the controllers ECS and EXTERNAL";
 const NO_INSIGHTS: &str = "there is no Container Insights";
+
+/// SubmitTaskStateChange.
+pub const SUBMIT_TASK_STATE_CHANGE: &[Refusal<SubmitTaskStateChangeRequest>] =
+    &[Refusal { field: "managedAgents", reason: NO_EXEC, given: |request| !request.managed_agents.is_empty() }];
 
 /// CreateCluster.
 pub const CREATE_CLUSTER: &[Refusal<CreateClusterRequest>] = &[

@@ -4,6 +4,7 @@
 //! Each refuses what [`crate::refusals`] lists for its operation, and enum numbers that ECS hasn't.
 
 pub mod account_settings;
+pub mod agent;
 pub mod attributes;
 pub mod capacity_providers;
 pub mod clusters;
@@ -11,6 +12,7 @@ pub mod container_instances;
 pub mod daemon;
 pub mod deployment_configuration;
 pub mod protection;
+pub mod registration;
 pub mod service_deployments;
 pub mod services;
 pub mod tagging;

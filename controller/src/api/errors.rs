@@ -64,6 +64,7 @@ pub(crate) const fn code_of(name: ExceptionName) -> Code {
         E::AttributeLimitExceeded | E::LimitExceeded => Code::ResourceExhausted,
         E::Client | E::InvalidParameter => Code::InvalidArgument,
         E::ClusterNotFound
+        | E::NamespaceNotFound
         | E::PlatformUnknown
         | E::ResourceNotFound
         | E::ServiceDeploymentNotFound

@@ -31,16 +31,50 @@ use failure::{Failure, with_id};
 const TARGET: &str = "AmazonEC2ContainerServiceV20141113.";
 /// What bodies are.
 const JSON: &str = "application/x-amz-json-1.1";
-/// Operations of the classic surface that aren't served yet, by name: told apart from those that don't exist.
-const NOT_SERVED: [&str; 8] = [
-    "DiscoverPollEndpoint",
-    "ExecuteCommand",
-    "ListServicesByNamespace",
-    "RegisterContainerInstance",
-    "SubmitAttachmentStateChanges",
-    "SubmitContainerStateChange",
-    "SubmitTaskStateChange",
-    "UpdateContainerAgent",
+/// Operations of ECS beyond the classic surface: known, and not there.
+const BEYOND: [(&str, &[&str]); 3] = [
+    (
+        "daemons of ECS Managed Instances",
+        &[
+            "CreateDaemon",
+            "DeleteDaemon",
+            "DeleteDaemonTaskDefinition",
+            "DescribeDaemon",
+            "DescribeDaemonDeployments",
+            "DescribeDaemonRevisions",
+            "DescribeDaemonTaskDefinition",
+            "ListDaemonDeployments",
+            "ListDaemonTaskDefinitions",
+            "ListDaemons",
+            "RegisterDaemonTaskDefinition",
+            "UpdateDaemon",
+        ],
+    ),
+    (
+        "the express mode",
+        &[
+            "CreateExpressGatewayService",
+            "DeleteExpressGatewayService",
+            "DescribeExpressGatewayService",
+            "UpdateExpressGatewayService",
+        ],
+    ),
+    (
+        "gateways",
+        &[
+            "AssociateGatewayWithCluster",
+            "CreateGateway",
+            "DeleteGateway",
+            "DescribeGateway",
+            "DescribeGatewayResources",
+            "DescribeGatewayRoute",
+            "DisassociateGatewayFromCluster",
+            "ListGatewayClusterAssociations",
+            "ListGatewayRoutes",
+            "ListGateways",
+            "UpdateGateway",
+        ],
+    ),
 ];
 
 /// Serves AWS's clients until `stop`, then gives requests under way a while.
@@ -106,9 +140,12 @@ async fn call(core: &Arc<Core>, operation: &str, body: &[u8], caller: &Caller) -
     // A client without anything to say may say nothing.
     let body: &[u8] = if body.is_empty() { b"{}" } else { body };
     let Some(decoded) = Request::from_json(operation, body) else {
-        return Err(match NOT_SERVED.contains(&operation) {
-            true => EcsError::unsupported(format!("{operation} is not served here yet.")).into(),
-            false => Failure::unknown_operation(),
+        let beyond = BEYOND.iter().find(|(_, operations)| operations.contains(&operation));
+        return Err(match beyond {
+            Some((what, _)) => {
+                EcsError::unsupported(format!("{operation} isn't supported: Drydock has no part in {what}.")).into()
+            }
+            None => Failure::unknown_operation(),
         });
     };
     let request = decoded.map_err(|error| Failure::malformed(&error))?;

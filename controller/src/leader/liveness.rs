@@ -38,8 +38,9 @@ pub(crate) async fn run(core: Arc<Core>, leader: Arc<Leader>) {
 /// Instances that were connected to the former leader have a while to come back.
 fn expect_all(core: &Core, leader: &Leader) {
     let version = core.view.now();
-    let connected: Vec<_> =
-        version.state.all_instances().filter(|row| row.agent_connected).map(|row| row.key).collect();
+    // Those that registered over ECS's API have no session that could come back.
+    let with_session = version.state.all_instances().filter(|row| row.agent_connected && !row.is_registered_by_api());
+    let connected: Vec<_> = with_session.map(|row| row.key).collect();
     let disconnect_after = Duration::from_millis(version.state.settings().instance_disconnect_after_ms);
     let interval = leader.sessions.interval_for(connected.len(), disconnect_after);
     for key in connected {

@@ -77,6 +77,11 @@ pub enum Command {
     DeleteCapacityProvider(ecs::DeleteCapacityProviderRequest),
     PutClusterCapacityProviders(ecs::PutClusterCapacityProvidersRequest),
 
+    RegisterContainerInstance(Box<ecs::RegisterContainerInstanceRequest>),
+    SubmitTaskStateChange(Box<ecs::SubmitTaskStateChangeRequest>),
+    SubmitContainerStateChange(ecs::SubmitContainerStateChangeRequest),
+    SubmitAttachmentStateChanges(ecs::SubmitAttachmentStateChangesRequest),
+
     /// Takes a Spot task's capacity away, as AWS would.
     InterruptTask(InterruptTask),
 
@@ -272,6 +277,10 @@ impl Command {
             Self::UpdateCapacityProvider(_) => "UpdateCapacityProvider",
             Self::DeleteCapacityProvider(_) => "DeleteCapacityProvider",
             Self::PutClusterCapacityProviders(_) => "PutClusterCapacityProviders",
+            Self::RegisterContainerInstance(_) => "RegisterContainerInstance",
+            Self::SubmitTaskStateChange(_) => "SubmitTaskStateChange",
+            Self::SubmitContainerStateChange(_) => "SubmitContainerStateChange",
+            Self::SubmitAttachmentStateChanges(_) => "SubmitAttachmentStateChanges",
             Self::InterruptTask(_) => "InterruptTask",
             Self::RegisterInstance(_) => "RegisterInstance",
             Self::InstanceConnected(_) => "InstanceConnected",

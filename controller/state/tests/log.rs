@@ -246,6 +246,24 @@ fn commands() -> Vec<Command> {
             container_instance: text("i"),
             force: Some(true),
         }),
+        Command::RegisterContainerInstance(Box::new(ecs::RegisterContainerInstanceRequest {
+            cluster: text("c"),
+            ..Default::default()
+        })),
+        Command::SubmitTaskStateChange(Box::new(ecs::SubmitTaskStateChangeRequest {
+            task: text("t"),
+            status: text("RUNNING"),
+            ..Default::default()
+        })),
+        Command::SubmitContainerStateChange(ecs::SubmitContainerStateChangeRequest {
+            task: text("t"),
+            container_name: text("app"),
+            ..Default::default()
+        }),
+        Command::SubmitAttachmentStateChanges(ecs::SubmitAttachmentStateChangesRequest {
+            cluster: text("c"),
+            attachments: vec![],
+        }),
         Command::UpdateContainerInstancesState(ecs::UpdateContainerInstancesStateRequest {
             cluster: None,
             container_instances: vec!["i".into()],
@@ -355,7 +373,7 @@ fn the_encoding_of_every_command_stays_as_it_is() {
     }
     let mut names: Vec<&str> = commands().iter().map(Command::name).collect();
     names.dedup();
-    assert_eq!(names.len(), 43, "one of each");
+    assert_eq!(names.len(), 47, "one of each");
     expect_file!["golden/commands-v1.txt"].assert_eq(&golden);
 }
 

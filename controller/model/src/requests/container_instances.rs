@@ -2,7 +2,7 @@
 
 use drydock_proto::ecs::{
     ContainerInstanceStatus, DeregisterContainerInstanceRequest, DescribeContainerInstancesRequest,
-    ListContainerInstancesRequest, UpdateContainerInstancesStateRequest,
+    ListContainerInstancesRequest, UpdateContainerAgentRequest, UpdateContainerInstancesStateRequest,
 };
 
 use super::{listed, page, required, well_formed};
@@ -59,4 +59,12 @@ pub fn update_container_instances_state(request: &UpdateContainerInstancesStateR
         ContainerInstanceStatus::Active | ContainerInstanceStatus::Draining => Ok(()),
         _ => Err(EcsError::invalid_parameter("Container instance status should be one of [ACTIVE, DRAINING].")),
     }
+}
+
+/// UpdateContainerAgent.
+///
+/// # Errors
+/// `InvalidParameterException`.
+pub fn update_container_agent(request: &UpdateContainerAgentRequest) -> Result<(), EcsError> {
+    required("containerInstance", &request.container_instance).map(|_| ())
 }

@@ -3,7 +3,7 @@
 use drydock_proto::ecs::{
     CreateServiceRequest, DeleteServiceRequest, DeploymentConfiguration, DescribeServiceDeploymentsRequest,
     DescribeServiceRevisionsRequest, DescribeServicesRequest, LaunchType, ListServiceDeploymentsRequest,
-    ListServicesRequest, SchedulingStrategy, UpdateServiceRequest,
+    ListServicesByNamespaceRequest, ListServicesRequest, SchedulingStrategy, UpdateServiceRequest,
 };
 
 use super::daemon::{self, check_daemon};
@@ -112,6 +112,17 @@ pub fn list_services(request: &ListServicesRequest) -> Result<Page, EcsError> {
     let mut filters = request.clone();
     let asked = (filters.next_token.take(), filters.max_results.take());
     page("ListServices", &filters, asked, LIST_DEFAULT)
+}
+
+/// ListServicesByNamespace.
+///
+/// # Errors
+/// `InvalidParameterException`.
+pub fn list_services_by_namespace(request: &ListServicesByNamespaceRequest) -> Result<Page, EcsError> {
+    required("namespace", &request.namespace)?;
+    let mut filters = request.clone();
+    let asked = (filters.next_token.take(), filters.max_results.take());
+    page("ListServicesByNamespace", &filters, asked, LIST_DEFAULT)
 }
 
 /// ListServiceDeployments.

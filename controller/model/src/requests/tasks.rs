@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use drydock_proto::ecs::{
-    DescribeTasksRequest, ListTasksRequest, PropagateTags, RunTaskRequest, StartTaskRequest, StopTaskRequest,
-    TaskOverride,
+    DescribeTasksRequest, ExecuteCommandRequest, ListTasksRequest, PropagateTags, RunTaskRequest, StartTaskRequest,
+    StopTaskRequest, TaskOverride,
 };
 
 use super::{check_client_token, check_launch_type, check_network, listed, page, required, well_formed};
@@ -84,6 +84,19 @@ pub fn start_task(request: &StartTaskRequest) -> Result<(), EcsError> {
 pub fn stop_task(request: &StopTaskRequest) -> Result<(), EcsError> {
     required("task", &request.task)?;
     names::at_most("reason", REASON_CHARS_MAX, request.reason.as_deref())
+}
+
+/// ExecuteCommand.
+///
+/// # Errors
+/// `InvalidParameterException`.
+pub fn execute_command(request: &ExecuteCommandRequest) -> Result<(), EcsError> {
+    required("task", &request.task)?;
+    required("command", &request.command)?;
+    match request.interactive {
+        Some(true) => Ok(()),
+        _ => Err(EcsError::invalid_parameter("Interactive is the only mode supported currently.")),
+    }
 }
 
 /// DescribeTasks.

@@ -73,23 +73,11 @@ fn container(report: agent::ContainerReport) -> Result<ContainerReport, IntakeEr
         health: health(report.health_status()),
         runtime_id: clipped(&report.runtime_id),
         image_digest: clipped(&report.image_digest),
-        network_bindings: report.network_bindings.into_iter().map(binding).collect(),
+        network_bindings: report.network_bindings.iter().map(BindingRow::of).collect(),
         network_interfaces: report.network_interfaces.into_iter().map(interface).collect(),
         restart_count: report.restart_count,
         name: report.name,
     })
-}
-
-fn binding(binding: ecs::NetworkBinding) -> BindingRow {
-    let port = |port: Option<i32>| port.and_then(|port| u16::try_from(port).ok()).unwrap_or_default();
-    BindingRow {
-        container_port: port(binding.container_port),
-        host_port: port(binding.host_port),
-        udp: binding.protocol() == ecs::TransportProtocol::Udp,
-        bind_ip: boxed(binding.bind_ip).unwrap_or_default(),
-        container_port_range: boxed(binding.container_port_range),
-        host_port_range: boxed(binding.host_port_range),
-    }
 }
 
 fn interface(interface: ecs::NetworkInterface) -> InterfaceRow {

@@ -19,16 +19,23 @@ use super::{Answer, Apply};
 use crate::command::RegisterInstance;
 use crate::key::{InstanceKey, Key};
 use crate::outcome::{Halt, Outcome};
-use crate::row::{InstanceInfo, InstanceRow};
+use crate::row::{API_RUNTIME, InstanceInfo, InstanceRow};
 
 /// Characters of an instance's token, of its versions and of its runtime's name.
 const TEXT_CHARS_MAX: usize = 255;
 
-fn not_found() -> EcsError {
+pub(super) fn not_found() -> EcsError {
     EcsError::invalid_parameter("The referenced container instance was not found.")
 }
 
 fn check_registration(register: &RegisterInstance) -> Result<(), EcsError> {
+    if register.runtime == API_RUNTIME {
+        return Err(EcsError::invalid_parameter("An agent's runtime must have another name."));
+    }
+    check_texts_and_capacity(register)
+}
+
+fn check_texts_and_capacity(register: &RegisterInstance) -> Result<(), EcsError> {
     let texts = [
         &register.token,
         &register.runtime,
@@ -66,6 +73,20 @@ fn info(register: &RegisterInstance) -> InstanceInfo {
         docker_version: some(&register.docker_version),
         serves: register.serves,
         capacity_provider: (!register.capacity_provider.is_empty()).then(|| register.capacity_provider.as_str().into()),
+        agent_hash: None,
+    }
+}
+
+/// What only a registration over ECS's API tells.
+#[derive(Default)]
+pub(super) struct Registered {
+    /// The commit that the agent was built from.
+    pub(super) agent_hash: Option<String>,
+}
+
+impl Registered {
+    fn with(self, info: InstanceInfo) -> InstanceInfo {
+        InstanceInfo { agent_hash: self.agent_hash.map(String::into_boxed_str), ..info }
     }
 }
 
@@ -82,6 +103,12 @@ impl Apply<'_> {
     /// deregistration it is a new one.
     pub(super) fn register_instance(&mut self, register: &RegisterInstance) -> Answer {
         check_registration(register)?;
+        self.register(register, Registered::default())
+    }
+
+    /// As [`Self::register_instance`], also for one that registers over ECS's API.
+    pub(super) fn register(&mut self, register: &RegisterInstance, more: Registered) -> Answer {
+        check_texts_and_capacity(register)?;
         if register.serves == Serves::Fargate && !register.capacity_provider.is_empty() {
             let text = "Only a container instance can be of a capacity provider: this host serves Fargate alone.";
             return Err(EcsError::invalid_parameter(text).into());
@@ -93,7 +120,7 @@ impl Apply<'_> {
         let known = self.state.instance_by_token(cluster.id, &register.token).cloned();
         let row = match known {
             Some(row) => InstanceRow {
-                info: Arc::new(info_again(register, &row.info)),
+                info: Arc::new(more.with(info_again(register, &row.info))),
                 registered: register.capacity.clone(),
                 remaining: self.remaining_after(&row, &register.capacity)?,
                 tags: if register.tags.is_empty() { row.tags.clone() } else { register.tags.as_slice().into() },
@@ -103,7 +130,7 @@ impl Apply<'_> {
                 key: self.new_instance_key(cluster.id),
                 version: 0,
                 status: InstanceStatus::Active,
-                info: Arc::new(info(register)),
+                info: Arc::new(more.with(info(register))),
                 registered: register.capacity.clone(),
                 remaining: register.capacity.clone(),
                 agent_connected: false,

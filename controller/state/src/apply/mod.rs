@@ -2,6 +2,7 @@
 //! here are in the crate's documentation.
 
 mod account_setting;
+mod agent;
 mod attribute;
 mod capacity_provider;
 mod cluster;
@@ -180,6 +181,10 @@ impl Apply<'_> {
             Command::UpdateCapacityProvider(request) => self.update_capacity_provider(request),
             Command::DeleteCapacityProvider(request) => self.delete_capacity_provider(request),
             Command::PutClusterCapacityProviders(request) => self.put_cluster_capacity_providers(request),
+            Command::RegisterContainerInstance(request) => self.register_container_instance(request),
+            Command::SubmitTaskStateChange(request) => self.submit_task_state_change(request),
+            Command::SubmitContainerStateChange(request) => self.submit_container_state_change(request),
+            Command::SubmitAttachmentStateChanges(request) => self.submit_attachment_state_changes(request),
             Command::InterruptTask(interrupt) => self.interrupt_task(interrupt),
             Command::RegisterInstance(register) => self.register_instance(register),
             Command::InstanceConnected(key) => self.instance_connected(*key),

@@ -50,6 +50,10 @@ pub(super) fn to_wire(command: &Command) -> Wire {
         Command::UpdateCapacityProvider(request) => Wire::UpdateCapacityProvider((**request).clone()),
         Command::DeleteCapacityProvider(request) => Wire::DeleteCapacityProvider(request.clone()),
         Command::PutClusterCapacityProviders(request) => Wire::PutClusterCapacityProviders(request.clone()),
+        Command::RegisterContainerInstance(request) => Wire::RegisterContainerInstance((**request).clone()),
+        Command::SubmitTaskStateChange(request) => Wire::SubmitTaskStateChange((**request).clone()),
+        Command::SubmitContainerStateChange(request) => Wire::SubmitContainerStateChange(request.clone()),
+        Command::SubmitAttachmentStateChanges(request) => Wire::SubmitAttachmentStateChanges(request.clone()),
         Command::InterruptTask(interrupt) => Wire::InterruptTask(wire::InterruptTask {
             cluster: interrupt.cluster.clone(),
             task: interrupt.task.clone(),
@@ -103,6 +107,10 @@ pub(super) fn from_wire(command: Wire) -> Result<Command, Bad> {
         Wire::UpdateCapacityProvider(request) => Command::UpdateCapacityProvider(Box::new(request)),
         Wire::DeleteCapacityProvider(request) => Command::DeleteCapacityProvider(request),
         Wire::PutClusterCapacityProviders(request) => Command::PutClusterCapacityProviders(request),
+        Wire::RegisterContainerInstance(request) => Command::RegisterContainerInstance(Box::new(request)),
+        Wire::SubmitTaskStateChange(request) => Command::SubmitTaskStateChange(Box::new(request)),
+        Wire::SubmitContainerStateChange(request) => Command::SubmitContainerStateChange(request),
+        Wire::SubmitAttachmentStateChanges(request) => Command::SubmitAttachmentStateChanges(request),
         Wire::InterruptTask(interrupt) => {
             Command::InterruptTask(InterruptTask { cluster: interrupt.cluster, task: interrupt.task })
         }

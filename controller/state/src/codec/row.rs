@@ -239,6 +239,7 @@ impl InstanceRow {
             docker_version: text(self.info.docker_version.as_deref()),
             serves: self.info.serves.code(),
             capacity_provider: text(self.info.capacity_provider.as_deref()),
+            agent_hash: text(self.info.agent_hash.as_deref()),
             tags: self.tags.to_vec(),
             ..wire::InstanceRow::default()
         }
@@ -263,6 +264,7 @@ impl FromWire for InstanceRow {
                 docker_version: row.docker_version.map(Into::into),
                 serves: code("what an instance serves", row.serves, Serves::from_code)?,
                 capacity_provider: shared(row.capacity_provider),
+                agent_hash: row.agent_hash.map(Into::into),
             }),
             registered: from_available(need(row.registered, "registered resources")?)?,
             remaining: from_available(need(row.remaining, "remaining resources")?)?,

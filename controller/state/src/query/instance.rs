@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use drydock_model::error::EcsError;
+use drydock_model::error::{EcsError, ExceptionName};
 use drydock_model::requests;
 use drydock_model::status::InstanceStatus;
 use drydock_proto::ecs::{self, ContainerInstanceField, ContainerInstanceStatus};
@@ -66,6 +66,51 @@ impl<'a> Query<'a> {
         })
     }
 
+    /// UpdateContainerAgent: agents are updated by whoever installed them.
+    ///
+    /// # Errors
+    /// Always: `NoUpdateAvailableException`; `MissingVersionException` where the agent told no version;
+    /// `InvalidParameterException`, `ClusterNotFoundException`.
+    pub fn update_container_agent(
+        &self,
+        request: &ecs::UpdateContainerAgentRequest,
+    ) -> Result<ecs::UpdateContainerAgentResponse, EcsError> {
+        requests::container_instances::update_container_agent(request)?;
+        let cluster = self.cluster(request.cluster.as_deref())?;
+        let row = lookup::instance(self.state, self.scope, cluster, request.container_instance());
+        let row = row.filter(|row| row.status != InstanceStatus::Inactive).ok_or_else(not_found)?;
+        Err(match row.info.agent_version.is_empty() {
+            true => EcsError::new(
+                ExceptionName::MissingVersion,
+                "The current version of the container agent can't be determined, so that there is no update path.",
+            ),
+            false => EcsError::new(
+                ExceptionName::NoUpdateAvailable,
+                "There is no update available for the container agent: it is updated by whoever installed it.",
+            ),
+        })
+    }
+
+    /// DiscoverPollEndpoint: where whoever acts as an agent goes on calling.
+    ///
+    /// # Errors
+    /// `InvalidParameterException`, `ClusterNotFoundException`.
+    pub fn discover_poll_endpoint(
+        &self,
+        request: &ecs::DiscoverPollEndpointRequest,
+        endpoint: &str,
+    ) -> Result<ecs::DiscoverPollEndpointResponse, EcsError> {
+        requests::agent::discover_poll_endpoint(request)?;
+        if let Some(name) = request.container_instance.as_deref().filter(|name| !name.is_empty()) {
+            let cluster = self.cluster(request.cluster.as_deref())?;
+            lookup::instance(self.state, self.scope, cluster, name).ok_or_else(not_found)?;
+        }
+        Ok(ecs::DiscoverPollEndpointResponse {
+            endpoint: Some(endpoint.to_owned()),
+            ..ecs::DiscoverPollEndpointResponse::default()
+        })
+    }
+
     /// A container instance as the API shows it: what its writes answer with.
     #[must_use]
     pub fn render_instance(&self, row: &InstanceRow) -> ecs::ContainerInstance {
@@ -82,6 +127,10 @@ impl<'a> Query<'a> {
             _ => name.to_owned(),
         }
     }
+}
+
+fn not_found() -> EcsError {
+    EcsError::invalid_parameter("The referenced container instance was not found.")
 }
 
 fn is_listed(row: &InstanceRow, status: ContainerInstanceStatus) -> bool {
@@ -115,7 +164,7 @@ pub(super) fn render(arns: Arns<'_>, row: &InstanceRow, running: u32, pending: u
         version: Some(i64::try_from(row.version).unwrap_or(i64::MAX)),
         version_info: Some(ecs::VersionInfo {
             agent_version: Some(row.info.agent_version.to_string()),
-            agent_hash: None,
+            agent_hash: row.info.agent_hash.as_ref().map(ToString::to_string),
             docker_version: row.info.docker_version.as_ref().map(|version| format!("DockerVersion: {version}")),
         }),
         remaining_resources: row.remaining.render(has_gpus),

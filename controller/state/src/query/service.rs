@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use drydock_model::error::EcsError;
+use drydock_model::error::{EcsError, ExceptionName};
 use drydock_model::requests;
 use drydock_model::status::ServiceStatus;
 use drydock_proto::ecs::{self, LaunchType, ServiceField};
@@ -38,6 +38,18 @@ impl<'a> Query<'a> {
             }
         }
         Ok(response)
+    }
+
+    /// ListServicesByNamespace: no service is in a namespace, since Service Connect is refused where a service is created.
+    ///
+    /// # Errors
+    /// Always: `NamespaceNotFoundException`; `InvalidParameterException`.
+    pub fn list_services_by_namespace(
+        &self,
+        request: &ecs::ListServicesByNamespaceRequest,
+    ) -> Result<ecs::ListServicesByNamespaceResponse, EcsError> {
+        requests::services::list_services_by_namespace(request)?;
+        Err(EcsError::new(ExceptionName::NamespaceNotFound, "The specified namespace wasn't found."))
     }
 
     /// ListServices: ACTIVE ones, by name.

@@ -40,6 +40,28 @@ impl<'a> Query<'a> {
         Ok(response)
     }
 
+    /// ExecuteCommand: no task has it enabled, since that is refused where a task is launched.
+    ///
+    /// # Errors
+    /// Always: `InvalidParameterException`, `ClusterNotFoundException`.
+    pub fn execute_command(
+        &self,
+        request: &ecs::ExecuteCommandRequest,
+    ) -> Result<ecs::ExecuteCommandResponse, EcsError> {
+        requests::tasks::execute_command(request)?;
+        let cluster = self.cluster(request.cluster.as_deref())?;
+        let row = lookup::task(self.state, self.scope, cluster, request.task());
+        let row = row.ok_or_else(|| EcsError::invalid_parameter("The referenced task was not found."))?;
+        Err(EcsError::invalid_parameter(match row.is_stopped() {
+            true => "The execute command failed because the task is stopped.",
+            false => {
+                "The execute command failed because execute command was not enabled when the task was run or the execute \
+                 command agent isn't running. Wait and try again or run a new task with execute command enabled and try \
+                 again."
+            }
+        }))
+    }
+
     /// ListTasks: those whose desiredStatus is RUNNING where none is asked for.
     ///
     /// # Errors

@@ -10,6 +10,10 @@ use drydock_proto::ecs;
 
 use crate::key::{InstanceKey, Millis};
 
+/// [`InstanceInfo::runtime`] of an instance that registered over ECS's own API (RegisterContainerInstance): it has no session
+/// with a controller, and whoever acts as its agent speaks for its tasks.
+pub const API_RUNTIME: &str = "api";
+
 /// A container instance.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InstanceRow {
@@ -54,7 +58,7 @@ pub struct InstanceInfo {
     pub attributes: BTreeMap<Arc<str>, Option<Arc<str>>>,
     /// Of these, what PutAttributes put: it stays when the agent registers again.
     pub put: BTreeMap<Arc<str>, Option<Arc<str>>>,
-    /// `docker` or `simulated`.
+    /// `docker`, `simulated` or [`API_RUNTIME`].
     pub runtime: Arc<str>,
     /// The agent's version.
     pub agent_version: Box<str>,
@@ -64,6 +68,8 @@ pub struct InstanceInfo {
     pub serves: Serves,
     /// The capacity provider whose group it is of.
     pub capacity_provider: Option<Arc<str>>,
+    /// The commit that an agent of Amazon's was built from.
+    pub agent_hash: Option<Box<str>>,
 }
 
 impl InstanceRow {
@@ -108,6 +114,12 @@ impl InstanceRow {
     #[must_use]
     pub fn is_container_instance(&self) -> bool {
         self.info.serves.ec2()
+    }
+
+    /// Whether it registered over ECS's own API.
+    #[must_use]
+    pub fn is_registered_by_api(&self) -> bool {
+        *self.info.runtime == *API_RUNTIME
     }
 
     /// Whether it is there for tasks of a launch type.

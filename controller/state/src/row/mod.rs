@@ -20,7 +20,7 @@ pub use cluster::ClusterRow;
 pub use cost::{CostKey, CostRow};
 pub use definition::{DefinitionRow, FamilyRow};
 pub use hook::{HookAction, HookRow, HookStage, HookStatus};
-pub use instance::{InstanceInfo, InstanceRow};
+pub use instance::{API_RUNTIME, InstanceInfo, InstanceRow};
 pub use service::{
     DeploymentRow, LifecycleStage, MAXIMUM_PERCENT_DEFAULT, MINIMUM_HEALTHY_PERCENT_DEFAULT, MonitorStatus,
     RevisionRow, RollbackRow, RolloutState, SERVICE_EVENTS_MAX, ServiceEventRow, ServiceEventsRow, ServiceProgress,

@@ -157,6 +157,26 @@ pub struct BindingRow {
     pub host_port_range: Option<Box<str>>,
 }
 
+impl BindingRow {
+    /// Characters of an address or a range that are kept.
+    const TEXT_CHARS_MAX: usize = 64;
+
+    /// As an agent tells it. A port that is none counts as 0.
+    #[must_use]
+    pub fn of(binding: &ecs::NetworkBinding) -> Self {
+        let port = |port: Option<i32>| port.and_then(|port| u16::try_from(port).ok()).unwrap_or_default();
+        let kept = |text: &str| text.chars().take(Self::TEXT_CHARS_MAX).collect::<String>().into_boxed_str();
+        Self {
+            bind_ip: kept(binding.bind_ip()),
+            container_port: port(binding.container_port),
+            host_port: port(binding.host_port),
+            udp: binding.protocol() == ecs::TransportProtocol::Udp,
+            container_port_range: binding.container_port_range.as_deref().map(kept),
+            host_port_range: binding.host_port_range.as_deref().map(kept),
+        }
+    }
+}
+
 /// An address of a container (awsvpc).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InterfaceRow {
