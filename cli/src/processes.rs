@@ -49,6 +49,9 @@ pub struct ControllerFlags {
     /// Where the AWS CLI, the AWS SDKs and Terraform are listened to, such as 127.0.0.1:4566 [nowhere].
     #[arg(long, value_name = "ADDRESS:PORT")]
     aws_listen: Option<SocketAddr>,
+    /// Lets anybody who reaches that port remove everything by POST /_drydock/reset: for test suites.
+    #[arg(long)]
+    aws_reset: bool,
     /// Where peers are listened to [127.0.0.1:7701].
     #[arg(long, value_name = "ADDRESS:PORT")]
     peer_listen: Option<SocketAddr>,
@@ -70,6 +73,9 @@ pub struct ControllerFlags {
     /// Where the raft log rests [raft-engine].
     #[arg(long, value_enum)]
     log_store: Option<LogStore>,
+    /// Shortens the waits that ECS makes long to a twentieth: 40 s to count as healthy, back-offs; for a new cluster.
+    #[arg(long)]
+    fast: bool,
     /// Time in RUNNING after which a task without health check counts as healthy [40s]; for a new cluster.
     #[arg(long, value_name = "DURATION", value_parser = flags::duration)]
     healthy_after: Option<Duration>,
@@ -293,7 +299,7 @@ fn controller_config(flags: ControllerFlags) -> Result<ControllerConfig, Failure
     config.data_dir = flags.data_dir.unwrap_or(config.data_dir);
     config.api.listen = flags.listen.unwrap_or(config.api.listen);
     config.api.advertise = flags.advertise.or(config.api.advertise);
-    config.aws = flags.aws_listen.map(|listen| AwsPort { listen }).or(config.aws);
+    config.aws = aws_port(flags.aws_listen, flags.aws_reset, config.aws)?;
     config.peer.listen = flags.peer_listen.unwrap_or(config.peer.listen);
     config.peer.advertise = flags.peer_advertise.or(config.peer.advertise);
     if !flags.initial.is_empty() {
@@ -307,6 +313,7 @@ fn controller_config(flags: ControllerFlags) -> Result<ControllerConfig, Failure
         Some(LogStore::Sled) => LogStoreKind::Sled,
         None => config.log_store,
     };
+    config.settings.fast |= flags.fast;
     if let Some(time) = flags.healthy_after {
         config.settings.healthy_after_ms = u64::try_from(time.as_millis()).ok();
     }
@@ -315,6 +322,20 @@ fn controller_config(flags: ControllerFlags) -> Result<ControllerConfig, Failure
     }
     config.check().map_err(|error| Failure::Usage(error.to_string()))?;
     Ok(config)
+}
+
+/// The AWS port: of the flags, else of the file.
+fn aws_port(listen: Option<SocketAddr>, reset: bool, of_file: Option<AwsPort>) -> Result<Option<AwsPort>, Failure> {
+    let port = match (listen, of_file) {
+        (Some(listen), Some(port)) => Some(AwsPort { listen, ..port }),
+        (Some(listen), None) => Some(AwsPort::at(listen)),
+        (None, port) => port,
+    };
+    match port {
+        Some(port) => Ok(Some(AwsPort { reset: port.reset || reset, ..port })),
+        None if reset => Err(Failure::Usage("--aws-reset needs --aws-listen".to_owned())),
+        None => Ok(None),
+    }
 }
 
 fn agent_config(flags: AgentFlags, options: &Options) -> Result<AgentConfig, Failure> {

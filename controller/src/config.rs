@@ -63,6 +63,17 @@ pub struct Endpoint {
 pub struct AwsPort {
     /// Address to listen on; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Whether `POST /_drydock/reset` removes everything, for whoever asks: for test suites.
+    #[serde(default)]
+    pub reset: bool,
+}
+
+impl AwsPort {
+    /// There, and nothing else.
+    #[must_use]
+    pub const fn at(listen: SocketAddr) -> Self {
+        Self { listen, reset: false }
+    }
 }
 
 /// One controller of a new cluster.
@@ -98,6 +109,9 @@ pub struct BootstrapSettings {
     /// Milliseconds in RUNNING after which a task without health check counts as healthy (ecs-semantics §2.3: 40 s).
     #[serde(default)]
     pub healthy_after_ms: Option<u64>,
+    /// ECS's long waits are shortened ([`drydock_state::row::FAST_DIVISOR`]).
+    #[serde(default)]
+    pub fast: bool,
     /// Milliseconds without a session after which an instance's tasks are given up (2 min).
     #[serde(default)]
     pub instance_lost_after_ms: Option<u64>,

@@ -36,6 +36,7 @@ mod peers;
 mod propose;
 mod read;
 pub mod request;
+mod reset;
 mod run;
 mod server;
 mod status;

@@ -74,6 +74,7 @@ impl Core {
                 let task = self.interrupt_task(InterruptTaskRequest::decode(body).map_err(bad)?).await?;
                 Ok(InterruptTaskResponse { task: Some(task) }.encode_to_vec())
             }
+            "Reset" => self.reset_here().await.map(|()| Vec::new()),
             "TransferLeadership" => {
                 let leader_id =
                     self.transfer(&TransferLeadershipRequest::decode(body).map_err(bad)?.controller).await?;

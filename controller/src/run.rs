@@ -421,6 +421,7 @@ async fn start(config: &Config, listeners: &Listeners) -> Result<Running, RunErr
         fingerprint: credentials.fingerprint,
         scope: Scope { region: config.region.clone(), account: config.account_id.clone() },
         aws_url: addresses.aws,
+        aws_resets: config.aws.as_ref().is_some_and(|aws| aws.reset),
         settings: config.settings.clone(),
         handle: handle.clone(),
         view,

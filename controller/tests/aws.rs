@@ -299,3 +299,33 @@ async fn a_client_acts_as_an_agent() {
     assert_eq!(refused.json()["__type"], "MissingVersionException", "{}", refused.body);
     cluster.stop().await;
 }
+
+/// All that requests made is gone, of every region and through every controller; revisions begin at 1 again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reset_leaves_nothing() {
+    let cluster = Cluster::start(3).await;
+    let definition = json!({
+        "family": "web", "containerDefinitions": [{ "name": "app", "image": "i", "memory": 64 }],
+    });
+    for (member, path) in cluster.members.iter().zip(["/_drydock/reset", "/_localstack/state/reset", "/moto-api/reset"])
+    {
+        write(member, "CreateCluster", json!({ "clusterName": "mine" })).await;
+        write(member, "RegisterContainerInstance", json!({ "cluster": "mine" })).await;
+        let registered = write(member, "RegisterTaskDefinition", definition.clone()).await;
+        assert_eq!(registered["taskDefinition"]["revision"], 1, "{registered}");
+        let ran = write(member, "RunTask", json!({ "cluster": "mine", "taskDefinition": "web" })).await;
+        assert_eq!(ran["failures"], json!([]), "{ran}");
+        let there = raw(member, &request("eu-west-1", "CreateCluster", "{}")).await;
+        assert_eq!(there.status, 200, "{}", there.body);
+        let reset = format!("POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+        let reset = raw(member, reset.as_bytes()).await;
+        assert_eq!((reset.status, reset.json()), (200, json!({ "status": "ok" })), "{path}");
+        for region in ["us-east-1", "eu-west-1"] {
+            let clusters = raw(member, &request(region, "ListClusters", "{}")).await;
+            assert_eq!(clusters.json()["clusterArns"], json!([]), "{region}");
+        }
+        let families = call(member, "ListTaskDefinitionFamilies", &json!({})).await.json();
+        assert_eq!(families["families"], json!([]), "{families}");
+    }
+    cluster.stop().await;
+}

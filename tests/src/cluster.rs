@@ -238,7 +238,7 @@ impl Cluster {
             "name": member.name,
             "data_dir": member.data_dir,
             "api": { "listen": member.api_address },
-            "aws": { "listen": member.aws_address },
+            "aws": { "reset": true, "listen": member.aws_address },
             "peer": { "listen": member.peer_address },
             "log_store": self.options.log_store,
             "settings": {

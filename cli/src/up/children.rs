@@ -148,10 +148,11 @@ impl Children {
                 "listen": SocketAddr::new(listen, place.api_port),
                 "advertise": place.api_address(listen),
             },
-            "aws": { "listen": SocketAddr::new(listen, place.aws_port) },
+            "aws": { "listen": SocketAddr::new(listen, place.aws_port), "reset": true },
             "peer": { "listen": place.peer_address() },
             "region": self.layout.region,
-            "settings": { "healthy_after_ms": self.layout.healthy_after_ms },
+            "account_id": self.layout.account_id,
+            "settings": { "healthy_after_ms": self.layout.healthy_after_ms, "fast": self.layout.fast },
         });
         let other = self.layout.controllers.iter().find(|other| other.name != place.name);
         match other.filter(|_| place.joined) {

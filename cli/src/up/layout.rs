@@ -35,8 +35,14 @@ pub struct Layout {
     pub version: u32,
     /// Region of all ARNs and zones.
     pub region: String,
+    /// Account of all ARNs.
+    #[serde(default = "account_default")]
+    pub account_id: String,
     /// Milliseconds after which a RUNNING task without health check counts as healthy; as it was at the first run.
     pub healthy_after_ms: Option<u64>,
+    /// Whether ECS's long waits are shortened; as it was at the first run.
+    #[serde(default)]
+    pub fast: bool,
     /// The address that APIs listen on.
     pub listen: IpAddr,
     /// Their names and ports never change after the first run.
@@ -139,6 +145,10 @@ pub struct Wishes {
     pub listen: Option<IpAddr>,
     /// Region.
     pub region: Option<String>,
+    /// Account: twelve digits.
+    pub account_id: Option<String>,
+    /// See [`Layout::fast`].
+    pub fast: bool,
     /// Milliseconds; see [`Layout::healthy_after_ms`].
     pub healthy_after_ms: Option<u64>,
 }
@@ -261,6 +271,12 @@ impl DataDir {
         if wishes.region.as_ref().is_some_and(|wanted| *wanted != layout.region) {
             return Err(fixed("--region", layout.region));
         }
+        if wishes.account_id.as_ref().is_some_and(|wanted| *wanted != layout.account_id) {
+            return Err(fixed("--account-id", layout.account_id));
+        }
+        if wishes.fast && !layout.fast {
+            notes.push("note: --fast counts at the first run of a data folder only".to_owned());
+        }
         if wishes.healthy_after_ms.is_some() && wishes.healthy_after_ms != layout.healthy_after_ms {
             notes.push("note: --healthy-after counts at the first run of a data folder only".to_owned());
         }
@@ -274,6 +290,10 @@ impl DataDir {
         }
         Ok(layout)
     }
+}
+
+fn account_default() -> String {
+    "000000000000".to_owned()
 }
 
 /// What to say of a port that can't be listened on.
@@ -325,7 +345,12 @@ fn fresh(wishes: &Wishes) -> Result<Layout, Failure> {
         });
     }
     let region = wishes.region.clone().unwrap_or_else(|| "us-east-1".to_owned());
-    Ok(Layout { version: VERSION, region, healthy_after_ms: wishes.healthy_after_ms, listen, controllers, instances })
+    let account_id = wishes.account_id.clone().unwrap_or_else(account_default);
+    if account_id.len() != 12 || !account_id.bytes().all(|digit| digit.is_ascii_digit()) {
+        return Err(Failure::Usage(format!("--account-id is twelve digits, not {account_id:?}")));
+    }
+    let (version, fast, healthy_after_ms) = (VERSION, wishes.fast, wishes.healthy_after_ms);
+    Ok(Layout { version, region, account_id, healthy_after_ms, fast, listen, controllers, instances })
 }
 
 /// Ports for AWS's clients: where they look by themselves, unless the ports are to be others; free ones where the APIs have

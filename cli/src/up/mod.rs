@@ -63,6 +63,12 @@ pub struct Arguments {
     /// Region of ARNs and zones [us-east-1 at the first run, later as it was].
     #[arg(long)]
     region: Option<String>,
+    /// Account of ARNs, twelve digits [000000000000 at the first run, later as it was].
+    #[arg(long, value_name = "DIGITS")]
+    account_id: Option<String>,
+    /// Shortens the waits that ECS makes long to a twentieth: 40 s to count as healthy, back-offs; first run only.
+    #[arg(long)]
+    fast: bool,
     /// Time in RUNNING after which a task without health check counts as healthy [ECS's 40s]; first run only.
     #[arg(long, value_name = "DURATION", value_parser = flags::duration)]
     healthy_after: Option<Duration>,
@@ -105,6 +111,8 @@ pub async fn run(arguments: Arguments, screen: Screen) -> Result<(), Failure> {
         aws_port: arguments.aws_port,
         listen: arguments.listen,
         region: arguments.region.clone(),
+        account_id: arguments.account_id.clone(),
+        fast: arguments.fast,
         healthy_after_ms: arguments.healthy_after.map(millis),
     })?;
     data.sign(&layout);

@@ -49,6 +49,11 @@ impl<'a> Desk<'a> {
         }
     }
 
+    /// The end of a wait that ECS makes long, and that begins now.
+    pub(crate) fn after(&self, wait_ms: Millis) -> Millis {
+        self.now.saturating_add(self.view.settings().shortened(wait_ms))
+    }
+
     /// How many more changes fit into the plan.
     pub(crate) fn left(&self) -> usize {
         self.budget.saturating_sub(self.changes.len())

@@ -44,6 +44,12 @@ impl Failure {
         Self::new(StatusCode::BAD_REQUEST, "IncompleteSignatureException", message)
     }
 
+    /// Nobody may reset what this port leads to.
+    pub(super) fn no_reset() -> Self {
+        let text = "A reset is not allowed here: controllers allow it with --aws-reset, and `drydock up` does.";
+        Self::new(StatusCode::FORBIDDEN, "AccessDeniedException", text)
+    }
+
     /// A defect of ours.
     pub(super) fn internal(message: String) -> Self {
         tracing::error!(message, "an answer can't be written");

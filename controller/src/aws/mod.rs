@@ -5,15 +5,14 @@
 mod failure;
 mod identity;
 mod scope;
+mod suites;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use drydock_model::error::EcsError;
 use futures_util::StreamExt as _;
 use tokio::net::TcpListener;
@@ -79,18 +78,9 @@ const BEYOND: [(&str, &[&str]); 3] = [
 
 /// Serves AWS's clients until `stop`, then gives requests under way a while.
 pub(crate) async fn serve(core: Arc<Core>, listener: TcpListener, stop: CancellationToken) -> Result<(), ServeError> {
-    let router = Router::new().route("/_drydock/health", get(health)).fallback(any).with_state(core);
+    let router = suites::routes(core.aws_resets).fallback(any).with_state(core);
     let serving = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
     serving.await.map_err(ServeError::Aws)
-}
-
-/// Whether this controller can answer: it is a member, and some controller leads.
-async fn health(State(core): State<Arc<Core>>) -> Response {
-    let leads = core.takes_part().is_ok() && core.leaderships.now().leader.is_some();
-    let (status, word) =
-        if leads { (StatusCode::OK, "available") } else { (StatusCode::SERVICE_UNAVAILABLE, "unavailable") };
-    let body = serde_json::json!({ "services": { "ecs": word }, "version": crate::status::VERSION });
-    (status, axum::Json(body)).into_response()
 }
 
 /// Every other request: one operation.

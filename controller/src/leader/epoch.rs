@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use drydock_state::row::FAST_DIVISOR;
 use drydock_state::{Command, Settings};
 
 use super::Leader;
@@ -23,8 +24,10 @@ pub(crate) async fn run(core: Arc<Core>, leader: Arc<Leader>) {
 
 /// The defaults with what the configuration says; `None` where it says nothing.
 fn settings(defaults: Settings, given: &BootstrapSettings) -> Option<Settings> {
+    let waits_divisor = if given.fast { FAST_DIVISOR } else { defaults.waits_divisor };
     let wanted = Settings {
-        healthy_after_ms: given.healthy_after_ms.unwrap_or(defaults.healthy_after_ms),
+        waits_divisor,
+        healthy_after_ms: given.healthy_after_ms.unwrap_or(defaults.healthy_after_ms / waits_divisor),
         instance_lost_after_ms: given.instance_lost_after_ms.unwrap_or(defaults.instance_lost_after_ms),
         ..defaults
     };

@@ -106,6 +106,8 @@ pub enum Command {
     },
     /// Replaces all settings.
     PutSettings(Settings),
+    /// Removes all that requests made; agents stay.
+    Reset,
     /// The first entry of a leader's term: once it is applied, all earlier ones are.
     NewEpoch,
 }
@@ -290,6 +292,7 @@ impl Command {
             Self::Reap(_) => "Reap",
             Self::Checkpoint { .. } => "Checkpoint",
             Self::PutSettings(_) => "PutSettings",
+            Self::Reset => "Reset",
             Self::NewEpoch => "NewEpoch",
         }
     }

@@ -510,3 +510,62 @@ fn instances_drain_disconnect_and_leave() {
         "#]],
     );
 }
+
+#[test]
+fn a_reset_leaves_the_agents_and_nothing_on_them() {
+    check(
+        "register web cpu=256 memory=128
+         join a
+         join b zone=b
+         service shop td=web desired=1
+         run web on=a,a,b
+         report t1 RUNNING
+         drain b
+         create-cluster other
+         reset
+         report t1 STOPPED exit=0
+         show
+         run web on=a
+         register web cpu=256 memory=128
+         run web on=a,b
+         show",
+        &expect![[r#"
+            register web cpu=256 memory=128
+                web:1 ACTIVE
+            join a
+            join b zone=b
+            service shop td=web desired=1
+                service shop ACTIVE
+            run web on=a,a,b
+                tasks t1 t2 t3
+            report t1 RUNNING
+            drain b
+            create-cluster other
+                cluster other ACTIVE
+            reset
+            report t1 STOPPED exit=0
+            show
+                cluster pending=0 running=0 services=0 instances=2
+                instance b ACTIVE cpu=1024 memory=1024 tasks=0
+                instance a ACTIVE cpu=1024 memory=1024 tasks=0
+                t1 gone
+                t2 gone
+                t3 gone
+            run web on=a
+                refused: ClientException: TaskDefinition not found.
+            register web cpu=256 memory=128
+                web:1 ACTIVE
+            run web on=a,b
+                tasks t4 t5
+            show
+                cluster pending=2 running=0 services=0 instances=2
+                instance b ACTIVE cpu=768 memory=896 tasks=1
+                instance a ACTIVE cpu=768 memory=896 tasks=1
+                t1 gone
+                t2 gone
+                t3 gone
+                t4 v1 PENDING -> RUNNING on a
+                t5 v1 PENDING -> RUNNING on b
+        "#]],
+    );
+}

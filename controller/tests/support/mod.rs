@@ -62,7 +62,7 @@ fn config(name: &str, folder: &TempDir, api: SocketAddr, peer: SocketAddr) -> Co
         name: name.to_owned(),
         data_dir: folder.path().join(name),
         api: Endpoint { listen: api, advertise: None },
-        aws: Some(AwsPort { listen: any_port() }),
+        aws: Some(AwsPort { reset: true, ..AwsPort::at(any_port()) }),
         peer: Endpoint { listen: peer, advertise: None },
         initial: Vec::new(),
         join: None,

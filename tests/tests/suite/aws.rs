@@ -3,12 +3,14 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use drydock_tests::cluster::{Cluster, Options};
 use drydock_tests::process::Run;
-use drydock_tests::workspace;
+use drydock_tests::{wait, workspace};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::is_installed;
 
@@ -125,7 +127,44 @@ async fn the_aws_cli_walks_from_a_cluster_to_a_rollback() -> Result<()> {
     aws.says("delete-service --service web --force")?;
     aws.says("wait services-inactive --services web")?;
     aws.refuses("delete-cluster --cluster default", &["ClusterContainsContainerInstancesException"])?;
+    a_reset_stops_everything(&cluster, &mut aws).await?;
     cluster.finish().await
+}
+
+/// Posts nothing to a path, and gives the whole answer.
+async fn posted(address: &str, path: &str) -> Result<String> {
+    let mut connection = tokio::net::TcpStream::connect(address).await?;
+    let request = format!("POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    connection.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await?;
+    Ok(answer)
+}
+
+/// What runs is stopped, what was registered is gone, and the agents take new tasks.
+async fn a_reset_stops_everything(cluster: &Cluster, aws: &mut Aws<'_>) -> Result<()> {
+    let run = aws.says("run-task --task-definition web:2 --count 2")?;
+    let task = run["tasks"][0]["taskArn"].as_str().context("no task")?.to_owned();
+    aws.says(&format!("wait tasks-running --tasks {task}"))?;
+    let reset = posted(&cluster.controllers[1].aws_address, "/_drydock/reset").await?;
+    ensure!(reset.starts_with("HTTP/1.1 200 ") && reset.ends_with(r#"{"status":"ok"}"#), "{reset}");
+    // The controller that was asked has seen it, and each other one sees it soon.
+    for _ in &cluster.controllers {
+        let none = async || match aws.says("list-tasks")?["taskArns"].as_array().map(Vec::len) {
+            Some(0) => Ok(()),
+            left => anyhow::bail!("{left:?} tasks are left"),
+        };
+        wait::holds("the reset is seen", Duration::from_secs(10), none).await?;
+    }
+    let families = aws.says("list-task-definition-families")?;
+    assert_eq!(families["families"], serde_json::json!([]));
+    let containers = "--container-definitions name=app,image=web:9,memory=64,essential=true";
+    let registered = aws.says(&format!("register-task-definition --family web {containers}"))?;
+    assert_eq!(registered["taskDefinition"]["revision"], 1, "{registered}");
+    let run = aws.says("run-task --task-definition web --count 6")?;
+    let task = run["tasks"][5]["taskArn"].as_str().with_context(|| run.to_string())?.to_owned();
+    aws.says(&format!("wait tasks-running --tasks {task}"))?;
+    Ok(())
 }
 
 /// boto3 calls each operation, and botocore's own model of ECS is held against every answer.

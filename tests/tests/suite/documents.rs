@@ -111,8 +111,9 @@ async fn every_command_that_is_shown_works() -> Result<()> {
             if NOT_RUN.iter().any(|(beginning, _)| line.starts_with(beginning)) {
                 continue;
             }
-            if line.starts_with("aws ") && !crate::is_installed("aws") {
-                println!("{page}: $ {line} is skipped: the AWS CLI isn't installed");
+            let program = line.split(' ').next().unwrap_or_default();
+            if ["aws", "curl"].contains(&program) && !crate::is_installed(program) {
+                println!("{page}: $ {line} is skipped: {program} isn't installed");
                 continue;
             }
             println!("{page}: $ {line}");

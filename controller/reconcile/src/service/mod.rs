@@ -285,7 +285,7 @@ fn not_before(desk: &Desk<'_>, service: &ServiceRow, primary: &DeploymentRow, fa
     if failures.rounds == 0 {
         None
     } else if failures.grew || deployment::is_fresh(primary) {
-        Some(desk.now.saturating_add(backoff::delay_ms(failures.rounds)))
+        Some(desk.after(backoff::delay_ms(failures.rounds)))
     } else {
         service.progress.not_before.filter(|at| *at > desk.now)
     }
@@ -328,7 +328,7 @@ fn revision_of<'a>(desk: &Desk<'a>, service: &ServiceRow, deployment: u64) -> Op
 /// When to look again though nothing changes.
 fn wake_at(desk: &Desk<'_>, case: &Case<'_>) -> Option<Millis> {
     let backoff = case.not_before.filter(|at| *at > desk.now);
-    let retry = case.unplaced.as_ref().map(|_| desk.now.saturating_add(PLACEMENT_RETRY_MS));
+    let retry = case.unplaced.as_ref().map(|_| desk.after(PLACEMENT_RETRY_MS));
     let retry = earliest(retry, case.rebalancing.retry_at);
     let retry = earliest(retry, case.launches.resume_at(case.late));
     let soon = earliest(case.roster.next_change, earliest(backoff, retry));

@@ -207,7 +207,7 @@ fn rebalance(
 
 /// Puts it off.
 fn block(desk: &Desk<'_>, case: &mut Case<'_>, spread: Spread, obstacle: Obstacle) {
-    let until = desk.now.saturating_add(PLACEMENT_RETRY_MS);
+    let until = desk.after(PLACEMENT_RETRY_MS);
     case.rebalancing = Rebalancing {
         retry_at: Some(until),
         wait: Some(Wait::Uneven { zones: spread.clone(), until }),

@@ -113,7 +113,7 @@ impl<'a> Look<'a> {
         let not_before = if failures.rounds == 0 {
             None
         } else if failures.grew {
-            Some(desk.now.saturating_add(backoff::delay_ms(failures.rounds)))
+            Some(desk.after(backoff::delay_ms(failures.rounds)))
         } else {
             row.progress.not_before.filter(|at| *at > desk.now)
         };
@@ -207,7 +207,7 @@ impl<'a> Look<'a> {
         let staying = case.places.iter().filter(|at| !self.roster.slots[**at].stopping);
         let next = staying.fold(None, |first, at| earliest(first, self.roster.changes[*at]));
         let backoff = case.not_before.filter(|at| *at > desk.now);
-        let retry = case.unplaced.as_ref().map(|_| desk.now.saturating_add(PLACEMENT_RETRY_MS));
+        let retry = case.unplaced.as_ref().map(|_| desk.after(PLACEMENT_RETRY_MS));
         let retry = earliest(retry, self.launches.resume_at(case.late));
         earliest(next, earliest(backoff, retry))
     }

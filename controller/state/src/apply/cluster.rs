@@ -28,7 +28,7 @@ fn merge_settings(into: &mut Vec<ecs::ClusterSetting>, given: &[ecs::ClusterSett
     }
 }
 
-fn default_settings() -> Vec<ecs::ClusterSetting> {
+pub(super) fn default_settings() -> Vec<ecs::ClusterSetting> {
     vec![ecs::ClusterSetting {
         name: Some(ecs::ClusterSettingName::ContainerInsights as i32),
         value: Some("disabled".to_owned()),

@@ -17,6 +17,7 @@ mod plan_set;
 mod protection;
 mod reap;
 mod report;
+mod reset;
 mod run_task;
 mod service;
 mod service_config;
@@ -194,6 +195,7 @@ impl Apply<'_> {
             Command::Reap(keys) => Ok(self.reap(keys)),
             Command::Checkpoint { index, digest } => self.checkpoint(*index, *digest),
             Command::PutSettings(settings) => self.put_settings(settings),
+            Command::Reset => self.reset(),
             Command::NewEpoch => Ok(self.new_epoch()),
         }
     }

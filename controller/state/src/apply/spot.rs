@@ -34,8 +34,9 @@ impl Apply<'_> {
         if row.is_stopped() {
             return Ok(Outcome::Task(row));
         }
+        let warning = self.state.settings().shortened(WARNING_MS) + REPORT_MS;
         let mut row = (*row).clone();
-        row.deadline = row.deadline.map(|at| at.min(self.now.saturating_add(WARNING_MS + REPORT_MS)));
+        row.deadline = row.deadline.map(|at| at.min(self.now.saturating_add(warning)));
         Ok(Outcome::Task(self.state.put_task(row)))
     }
 }

@@ -68,6 +68,7 @@ pub(super) fn to_wire(command: &Command) -> Wire {
         Command::Reap(keys) => Wire::Reap(wire::Reap { keys: keys.iter().map(any_key).collect() }),
         Command::Checkpoint { index, digest } => Wire::Checkpoint(wire::Checkpoint { index: *index, digest: *digest }),
         Command::PutSettings(values) => Wire::PutSettings(settings(values)),
+        Command::Reset => Wire::Reset(wire::Reset {}),
         Command::NewEpoch => Wire::NewEpoch(wire::NewEpoch {}),
     }
 }
@@ -124,6 +125,7 @@ pub(super) fn from_wire(command: Wire) -> Result<Command, Bad> {
         Wire::Reap(reap) => Command::Reap(reap.keys.into_iter().map(from_any_key).collect::<Result<_, _>>()?),
         Wire::Checkpoint(check) => Command::Checkpoint { index: check.index, digest: check.digest },
         Wire::PutSettings(values) => Command::PutSettings(from_settings(&values)),
+        Wire::Reset(wire::Reset {}) => Command::Reset,
         Wire::NewEpoch(wire::NewEpoch {}) => Command::NewEpoch,
     })
 }

@@ -354,6 +354,7 @@ macro_rules! settings {
             let launches = row.service_launches_per_minute;
             wire::Settings {
                 service_launches_per_minute: if launches == SERVICE_LAUNCHES_PER_MINUTE { None } else { Some(launches) },
+                waits_divisor: if row.waits_divisor == 1 { None } else { Some(row.waits_divisor) },
                 $($field: row.$field),+
             }
         }
@@ -363,6 +364,10 @@ macro_rules! settings {
                 service_launches_per_minute: match row.service_launches_per_minute {
                     Some(launches) => launches,
                     None => SERVICE_LAUNCHES_PER_MINUTE,
+                },
+                waits_divisor: match row.waits_divisor {
+                    Some(divisor) => divisor,
+                    None => 1,
                 },
                 $($field: row.$field),+
             }

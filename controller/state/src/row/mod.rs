@@ -26,7 +26,7 @@ pub use service::{
     RevisionRow, RollbackRow, RolloutState, SERVICE_EVENTS_MAX, ServiceEventRow, ServiceEventsRow, ServiceProgress,
     ServiceRow, is_pinned,
 };
-pub use system::{Counters, SERVICE_LAUNCHES_PER_MINUTE, Settings, TokenResult, TokenRow};
+pub use system::{Counters, FAST_DIVISOR, SERVICE_LAUNCHES_PER_MINUTE, Settings, TokenResult, TokenRow};
 pub use tags::Tags;
 pub use task::{AttachmentRow, BindingRow, ContainerRow, InterfaceRow, TaskLaunch, TaskOwner, TaskRow, TaskTimes};
 pub use task_set::TaskSetRow;

@@ -59,7 +59,15 @@ pub struct Settings {
     pub event_suppression_ms: u64,
     /// Tasks that one service launches within a minute at most (ecs-semantics §2.7).
     pub service_launches_per_minute: u64,
+    /// The waits that ECS makes long are divided by it ([`Self::shortened`]): 1 as in ECS, [`FAST_DIVISOR`] with `--fast`.
+    pub waits_divisor: u64,
 }
+
+/// What `--fast` divides ECS's long waits by: 40 s become 2 s, 27 min become 81 s.
+pub const FAST_DIVISOR: u64 = 20;
+
+/// Above it no wait of a minute would be left.
+const DIVISOR_MAX: u64 = 1_000;
 
 /// ECS's quota. What commands without this setting mean: it never changes.
 pub const SERVICE_LAUNCHES_PER_MINUTE: u64 = 500;
@@ -84,6 +92,7 @@ impl Default for Settings {
             deployment_limit_ms: 30 * 24 * HOUR,
             event_suppression_ms: 6 * HOUR,
             service_launches_per_minute: SERVICE_LAUNCHES_PER_MINUTE,
+            waits_divisor: 1,
         }
     }
 }
@@ -92,6 +101,13 @@ impl Default for Settings {
 const SETTING_MAX_MS: u64 = 366 * 24 * HOUR;
 
 impl Settings {
+    /// A wait that ECS makes long, in milliseconds: the back-off after failed starts, the time until placement is tried
+    /// again, the warning of a Spot interruption. (`healthy_after_ms` is a setting of its own.)
+    #[must_use]
+    pub const fn shortened(&self, wait_ms: Millis) -> Millis {
+        wait_ms / if self.waits_divisor == 0 { 1 } else { self.waits_divisor }
+    }
+
     /// Checks the bounds: no time may be above a year, none so short that it could never be kept, a service launches one
     /// task a minute at least, and what it launched is remembered for that minute, also where it stopped at once.
     ///
@@ -114,6 +130,9 @@ impl Settings {
         ];
         if self.service_launches_per_minute == 0 {
             return Err("serviceLaunchesPerMinute must be at least 1.".to_owned());
+        }
+        if !(1..=DIVISOR_MAX).contains(&self.waits_divisor) {
+            return Err(format!("waitsDivisor is {}; it must be from 1 to {DIVISOR_MAX}.", self.waits_divisor));
         }
         match times.into_iter().find(|(_, value, least)| value < least || *value > SETTING_MAX_MS) {
             Some((name, value, least)) => {

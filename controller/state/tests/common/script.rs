@@ -121,6 +121,7 @@ impl<'a> Line<'a> {
                 ..Default::default()
             })),
             "delete-cluster" => Command::DeleteCluster(ecs::DeleteClusterRequest { cluster: name() }),
+            "reset" => Command::Reset,
             "register" => self.register(),
             "deregister-td" => {
                 Command::DeregisterTaskDefinition(ecs::DeregisterTaskDefinitionRequest { task_definition: name() })
