@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use drydock_controller::config::{AwsPort, Config as ControllerConfig, InitialController, LogStoreKind};
+use drydock_controller::config::{AwsPort, Config as ControllerConfig, InitialController, LogStoreKind, check_keys};
 use drydock_node_agent::AgentError;
 use drydock_node_agent::config::{Config as AgentConfig, RuntimeChoice, ServesChoice};
 use tokio::signal::unix::{SignalKind, signal};
@@ -49,6 +49,8 @@ pub struct ControllerFlags {
     /// Where the AWS CLI, the AWS SDKs and Terraform are listened to, such as 127.0.0.1:4566 [nowhere].
     #[arg(long, value_name = "ADDRESS:PORT")]
     aws_listen: Option<SocketAddr>,
+    #[command(flatten)]
+    aws: AwsFlags,
     /// Where peers are listened to [127.0.0.1:7701].
     #[arg(long, value_name = "ADDRESS:PORT")]
     peer_listen: Option<SocketAddr>,
@@ -79,6 +81,40 @@ pub struct ControllerFlags {
     /// Ends when stdin ends: for a supervisor that holds it.
     #[arg(long, hide = true)]
     exit_with_parent: bool,
+}
+
+/// What the port for AWS's clients is told beside its address.
+#[derive(Debug, Default, Clone, clap::Args)]
+pub struct AwsFlags {
+    /// AWS's clients must sign with a key of this file, which has the form of AWS's shared credentials file [any credentials
+    /// are taken]. The other ports have no authentication.
+    #[arg(long, value_name = "FILE")]
+    require_signature: Option<PathBuf>,
+}
+
+impl AwsFlags {
+    /// The settings of a port; flags win.
+    #[must_use]
+    pub fn over(&self, port: AwsPort) -> AwsPort {
+        AwsPort { require_signature: self.require_signature.clone().or(port.require_signature), ..port }
+    }
+
+    /// Whether anything is asked for.
+    #[must_use]
+    pub fn are_given(&self) -> bool {
+        self.require_signature.is_some()
+    }
+
+    /// The same for processes that are started elsewhere.
+    ///
+    /// # Errors
+    /// The file of keys can't be used: before anything is started for it.
+    pub fn checked(self) -> Result<Self, Failure> {
+        let Some(file) = &self.require_signature else { return Ok(self) };
+        check_keys(file).map_err(|error| Failure::Usage(error.to_string()))?;
+        let file = std::path::absolute(file).map_err(Failure::system(format!("can't find {}", file.display())))?;
+        Ok(Self { require_signature: Some(file) })
+    }
 }
 
 /// Stores of the raft log.
@@ -293,7 +329,16 @@ fn controller_config(flags: ControllerFlags) -> Result<ControllerConfig, Failure
     config.data_dir = flags.data_dir.unwrap_or(config.data_dir);
     config.api.listen = flags.listen.unwrap_or(config.api.listen);
     config.api.advertise = flags.advertise.or(config.api.advertise);
-    config.aws = flags.aws_listen.map(|listen| AwsPort { listen }).or(config.aws);
+    config.aws = match (flags.aws_listen, config.aws) {
+        (Some(listen), Some(port)) => Some(AwsPort { listen, ..port }),
+        (Some(listen), None) => Some(AwsPort::at(listen)),
+        (None, port) => port,
+    };
+    if config.aws.is_none() && flags.aws.are_given() {
+        let text = "AWS's clients are listened to nowhere: give --aws-listen, too, or `aws` in the file";
+        return Err(Failure::Usage(text.to_owned()));
+    }
+    config.aws = config.aws.map(|port| flags.aws.over(port));
     config.peer.listen = flags.peer_listen.unwrap_or(config.peer.listen);
     config.peer.advertise = flags.peer_advertise.or(config.peer.advertise);
     if !flags.initial.is_empty() {

@@ -155,7 +155,13 @@ async fn what_is_wrong_is_said_as_aws_says_it() {
     connection.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("SerializationException"), "{answer}");
     let scope = raw(member, &request("Not A Region", "ListClusters", "{}")).await;
-    assert_eq!(scope.json()["__type"], "IncompleteSignatureException");
+    assert_eq!(scope.json()["__type"], "InvalidSignatureException");
+    let of_another =
+        |target: &str| format!("POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{target}Content-Length: 0\r\n\r\n");
+    for target in ["X-Amz-Target: AmazonSSM.GetParameter\r\n", "X-Amz-Target: ListClusters\r\n", ""] {
+        let answer = raw(member, of_another(target).as_bytes()).await;
+        assert_eq!((answer.status, &answer.json()["__type"]), (400, &json!("UnknownOperationException")), "{target}");
+    }
     let other = raw(member, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
     assert_eq!(other.json()["__type"], "UnknownOperationException");
     let health = raw(member, b"GET /_drydock/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;

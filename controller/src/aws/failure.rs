@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use drydock_model::error::{EcsError, ExceptionName};
 use serde_json::{Map, Value};
 
+use super::signature::Refused;
 use crate::api::errors::ApiError;
 
 /// What a request is refused with.
@@ -37,11 +38,6 @@ impl Failure {
     /// The body isn't there as a whole.
     pub(super) fn cut_off(message: &str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "SerializationException", message)
-    }
-
-    /// Something here is wrong with the authorization header.
-    pub(super) fn incomplete_signature(message: &str) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "IncompleteSignatureException", message)
     }
 
     /// A defect of ours.
@@ -95,6 +91,19 @@ impl From<ApiError> for Failure {
             _ => (StatusCode::BAD_REQUEST, message),
         };
         Self { status, exception, message, resource_ids }
+    }
+}
+
+impl From<Refused> for Failure {
+    /// ECS answers HTTP 400 to all of them.
+    fn from(refused: Refused) -> Self {
+        let exception = match refused {
+            Refused::MissingToken(_) => "MissingAuthenticationTokenException",
+            Refused::Incomplete(_) => "IncompleteSignatureException",
+            Refused::Unrecognized => "UnrecognizedClientException",
+            Refused::Invalid(_) => "InvalidSignatureException",
+        };
+        Self::new(StatusCode::BAD_REQUEST, exception, refused.to_string())
     }
 }
 

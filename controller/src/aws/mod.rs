@@ -3,14 +3,17 @@
 //! decides nothing. One port serves all regions: which one is meant is said by the credential scope of each request.
 
 mod failure;
+pub(crate) mod gate;
 mod identity;
+pub(crate) mod keys;
 mod scope;
+mod signature;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{FromRef, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -26,6 +29,8 @@ use crate::limits::{API_MESSAGE_BYTES_MAX, AWS_BODY_MAX, AWS_BODY_READ_MAX};
 use crate::request::Request;
 use crate::server::ServeError;
 use failure::{Failure, with_id};
+use gate::Gate;
+use signature::Received;
 
 /// What `X-Amz-Target` begins with.
 const TARGET: &str = "AmazonEC2ContainerServiceV20141113.";
@@ -43,9 +48,28 @@ const NOT_SERVED: [&str; 8] = [
     "UpdateContainerAgent",
 ];
 
+/// What requests are answered with.
+#[derive(Clone)]
+struct Port {
+    core: Arc<Core>,
+    gate: Arc<Gate>,
+}
+
+impl FromRef<Port> for Arc<Core> {
+    fn from_ref(port: &Port) -> Self {
+        Self::clone(&port.core)
+    }
+}
+
 /// Serves AWS's clients until `stop`, then gives requests under way a while.
-pub(crate) async fn serve(core: Arc<Core>, listener: TcpListener, stop: CancellationToken) -> Result<(), ServeError> {
-    let router = Router::new().route("/_drydock/health", get(health)).fallback(any).with_state(core);
+pub(crate) async fn serve(
+    core: Arc<Core>,
+    listener: TcpListener,
+    gate: Gate,
+    stop: CancellationToken,
+) -> Result<(), ServeError> {
+    let port = Port { core, gate: Arc::new(gate) };
+    let router = Router::new().route("/_drydock/health", get(health)).fallback(any).with_state(port);
     let serving = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
     serving.await.map_err(ServeError::Aws)
 }
@@ -60,24 +84,30 @@ async fn health(State(core): State<Arc<Core>>) -> Response {
 }
 
 /// Every other request: one operation.
-async fn any(State(core): State<Arc<Core>>, method: Method, uri: Uri, headers: HeaderMap, body: Body) -> Response {
-    let id = request_id(&core);
-    let answered = match (method, uri.path()) {
-        (Method::POST, "/") => answer(&core, &headers, body, &id).await,
+async fn any(State(port): State<Port>, method: Method, uri: Uri, headers: HeaderMap, body: Body) -> Response {
+    let id = request_id(&port.core);
+    let answered = match (&method, uri.path()) {
+        (&Method::POST, "/") => answer(&port, &uri, &headers, body, &id).await,
         _ => Err(Failure::unknown_operation()),
     };
     with_id(answered.unwrap_or_else(IntoResponse::into_response), &id)
 }
 
-async fn answer(core: &Arc<Core>, headers: &HeaderMap, body: Body, id: &str) -> Result<Response, Failure> {
+async fn answer(port: &Port, uri: &Uri, headers: &HeaderMap, body: Body, id: &str) -> Result<Response, Failure> {
+    let Port { core, gate } = port;
     let bytes = body_of(body).await?;
-    let scope = scope::of(headers, &core.scope)?;
+    let received = Received { method: "POST", uri, headers, body: &bytes };
+    let caller_of = |service: &str| gate.caller(&received, service, &core.scope, core.clock.wall_ms());
     let Some(target) = headers.get("x-amz-target") else {
-        return identity::answer(&bytes, &scope, id).ok_or_else(Failure::unknown_operation);
+        let action = identity::action(&bytes).ok_or_else(Failure::unknown_operation)?;
+        return Ok(match caller_of(identity::SERVICE) {
+            Ok(caller) => identity::answer(action, &caller, id),
+            Err(refused) => identity::refused(&refused, id),
+        });
     };
     let operation = target.to_str().ok().and_then(|target| target.strip_prefix(TARGET));
     let operation = operation.ok_or_else(Failure::unknown_operation)?;
-    let caller = Caller::root(scope);
+    let caller = caller_of(gate::ECS)?;
     let body = call(core, operation, &bytes, &caller).await?;
     Ok((StatusCode::OK, [("content-type", JSON)], body).into_response())
 }
@@ -111,7 +141,7 @@ async fn call(core: &Arc<Core>, operation: &str, body: &[u8], caller: &Caller) -
             false => Failure::unknown_operation(),
         });
     };
-    let request = decoded.map_err(|error| Failure::malformed(&error))?;
+    let request = gate::as_of(caller, decoded.map_err(|error| Failure::malformed(&error))?)?;
     let answered = match request.is_write() {
         true => core.write(request, caller).await,
         false => core.read(request, caller, Freshness::default()).await,

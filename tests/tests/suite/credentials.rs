@@ -1,0 +1,90 @@
+//! AWS's own clients with credentials that count: right ones, wrong ones and none.
+
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+use drydock_tests::cluster::{Cluster, Options};
+use drydock_tests::process::Run;
+
+use super::aws::client;
+use super::is_installed;
+
+/// Lines as they are in `~/.aws/credentials`.
+const KEYS: &str = "\
+[ann]
+aws_access_key_id = AKIAANN
+aws_secret_access_key = hers/and+hers
+region = us-east-1
+
+[late]
+aws_access_key_id = ASIALATE
+aws_secret_access_key = s
+aws_session_token = IQoJb3JpZ2luX2VjE==
+";
+
+/// The same words with boto3, which prints the name of what it was refused with.
+const SCRIPT: &str = "
+import sys, boto3, botocore.exceptions
+endpoint, id, secret, token = sys.argv[1:5]
+known = dict(endpoint_url=endpoint, region_name='us-east-1', aws_access_key_id=id, aws_secret_access_key=secret,
+             aws_session_token=token or None)
+try:
+    boto3.client('ecs', **known).create_cluster(clusterName='of-boto3')
+    print('fine', boto3.client('sts', **known).get_caller_identity()['Arn'])
+except botocore.exceptions.ClientError as error:
+    print(error.response['Error']['Code'], error.response['ResponseMetadata']['HTTPStatusCode'])
+";
+
+fn has_boto3() -> bool {
+    let there = Command::new("python3").args(["-c", "import boto3"]).output();
+    there.is_ok_and(|output| output.status.success())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn aws_s_clients_are_let_in_with_a_key_of_the_file_alone() -> Result<()> {
+    let options = Options { controllers: 1, instances: 0, keys: Some(KEYS), ..Options::default() };
+    let cluster = Cluster::start(options).await?;
+    let endpoint = format!("http://{}", cluster.controllers[0].aws_address);
+    if is_installed("aws") {
+        let run = |profile: &str, arguments: &[&str]| -> Result<Run> {
+            let mut command = client("aws", cluster.folder());
+            command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+            // The very file that the controllers were told.
+            command.env("AWS_SHARED_CREDENTIALS_FILE", cluster.folder().join("keys")).env("AWS_PROFILE", profile);
+            Run::of(command.args(["--endpoint-url", &endpoint]).args(arguments))
+        };
+        for (profile, name) in [("ann", "of-ann"), ("late", "of-late")] {
+            let made = run(profile, &["ecs", "create-cluster", "--cluster-name", name])?;
+            ensure!(made.code == 0, "{profile}: {}{}", made.stdout, made.stderr);
+            let who = run(profile, &["sts", "get-caller-identity", "--query", "Arn", "--output", "text"])?;
+            assert_eq!(who.stdout.trim(), format!("arn:aws:iam::000000000000:user/{profile}"), "{}", who.stderr);
+        }
+        let other = run("ann", &["sts", "get-session-token"])?;
+        assert!(other.code != 0 && other.stderr.contains("(InvalidAction)"), "{}{}", other.stdout, other.stderr);
+        let mut wrong = client("aws", cluster.folder());
+        let ran = Run::of(wrong.args(["--endpoint-url", &endpoint, "ecs", "create-cluster", "--cluster-name", "no"]))?;
+        let words = ["UnrecognizedClientException", "The security token included in the request is invalid."];
+        assert!(ran.code != 0 && words.iter().all(|word| ran.stderr.contains(word)), "{}{}", ran.stdout, ran.stderr);
+    } else {
+        println!("skipped: the AWS CLI isn't installed");
+    }
+    if has_boto3() {
+        let script = cluster.folder().join("script.py");
+        std::fs::write(&script, SCRIPT)?;
+        let table = [
+            (["AKIAANN", "hers/and+hers", ""], "fine arn:aws:iam::000000000000:user/ann"),
+            (["ASIALATE", "s", "IQoJb3JpZ2luX2VjE=="], "fine arn:aws:iam::000000000000:user/late"),
+            (["AKIAANN", "his", ""], "InvalidSignatureException 400"),
+            (["AKIAEVE", "x", ""], "UnrecognizedClientException 400"),
+            (["ASIALATE", "s", ""], "UnrecognizedClientException 400"),
+        ];
+        for (credentials, expected) in table {
+            let mut command = client("python3", cluster.folder());
+            let ran = Run::of(command.arg(&script).arg(&endpoint).args(credentials))?;
+            assert_eq!(ran.stdout.trim(), expected, "{credentials:?}: {}", ran.stderr);
+        }
+    } else {
+        println!("skipped: boto3 isn't installed");
+    }
+    cluster.finish().await
+}
