@@ -90,19 +90,27 @@ pub struct AwsFlags {
     /// are taken]. The other ports have no authentication.
     #[arg(long, value_name = "FILE")]
     require_signature: Option<PathBuf>,
+    /// Throttles AWS's clients by the token buckets that AWS publishes, each controller for itself, so that they can be
+    /// rehearsed with ThrottlingException.
+    #[arg(long)]
+    aws_throttling: bool,
 }
 
 impl AwsFlags {
     /// The settings of a port; flags win.
     #[must_use]
     pub fn over(&self, port: AwsPort) -> AwsPort {
-        AwsPort { require_signature: self.require_signature.clone().or(port.require_signature), ..port }
+        AwsPort {
+            require_signature: self.require_signature.clone().or(port.require_signature),
+            throttling: self.aws_throttling || port.throttling,
+            ..port
+        }
     }
 
     /// Whether anything is asked for.
     #[must_use]
     pub fn are_given(&self) -> bool {
-        self.require_signature.is_some()
+        self.require_signature.is_some() || self.aws_throttling
     }
 
     /// The same for processes that are started elsewhere.
@@ -113,7 +121,7 @@ impl AwsFlags {
         let Some(file) = &self.require_signature else { return Ok(self) };
         check_keys(file).map_err(|error| Failure::Usage(error.to_string()))?;
         let file = std::path::absolute(file).map_err(Failure::system(format!("can't find {}", file.display())))?;
-        Ok(Self { require_signature: Some(file) })
+        Ok(Self { require_signature: Some(file), ..self })
     }
 }
 

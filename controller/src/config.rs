@@ -69,13 +69,16 @@ pub struct AwsPort {
     /// credentials are taken.
     #[serde(default)]
     pub require_signature: Option<PathBuf>,
+    /// Whether AWS's token buckets are on: per region and group of operations, of this controller alone.
+    #[serde(default)]
+    pub throttling: bool,
 }
 
 impl AwsPort {
     /// An address, and nothing else asked for.
     #[must_use]
     pub fn at(listen: SocketAddr) -> Self {
-        Self { listen, require_signature: None }
+        Self { listen, require_signature: None, throttling: false }
     }
 }
 

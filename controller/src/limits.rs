@@ -178,6 +178,8 @@ pub const IAM_USER_NAME_CHARS_MAX: usize = 64;
 /// How far a signature's time may be from the controller's, in either direction. Beyond, the request is refused with
 /// `InvalidSignatureException`.
 pub const AWS_SIGNATURE_SKEW_MAX: Duration = Duration::from_secs(5 * 60);
+/// Regions whose token buckets aren't full, with `aws: { throttling: true }`. A request for one more is throttled until one is.
+pub const AWS_THROTTLED_REGIONS_MAX: usize = 1_000;
 /// Bytes of one answer: 100 described tasks with all they have are well below.
 pub const API_RESPONSE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Requests and streams at once on one connection. More wait on the client's side.

@@ -209,3 +209,39 @@ async fn a_conflict_names_what_it_is_about() {
     }
     cluster.stop().await;
 }
+
+/// The table of all buckets is the unit tests'. Here each call that is let in is one that a slow machine may make as slowly as it
+/// likes, short of half a second.
+// rule: 2.2/throttling, 2.7/token-buckets, 2.7/launch-rate-fargate
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beyond_aws_s_token_buckets_requests_are_throttled() {
+    let cluster = Cluster::start_with(1, |config| config.aws.as_mut().unwrap().throttling = true).await;
+    let member = &cluster.members[0];
+    write(member, "CreateCluster", json!({})).await;
+    let throttled = async |operation: &'static str, body: Value| {
+        for calls in 1..1_000 {
+            let answer = call(member, operation, &body).await;
+            if answer.json()["__type"] == "ThrottlingException" {
+                assert_eq!(answer.status, 400, "{}", answer.body);
+                return (calls, answer.json()["message"].clone());
+            }
+        }
+        panic!("{operation} is never throttled");
+    };
+    // Ten tasks each: the eleventh has none left.
+    let fargate = json!({ "taskDefinition": "none", "launchType": "FARGATE", "count": 10 });
+    let (calls, said) = throttled("RunTask", fargate).await;
+    assert!(calls > 10, "the burst is let in: {calls}");
+    assert_eq!(said, "Rate exceeded.", "Fargate's own words");
+    let ec2 = call(member, "RunTask", &json!({ "taskDefinition": "none" })).await;
+    assert_eq!(ec2.json()["message"], "TaskDefinition not found.", "{}", ec2.body);
+
+    let (calls, said) = throttled("DeleteTaskDefinitions", json!({ "taskDefinitions": ["none:1"] })).await;
+    assert!(calls > 5, "the burst is let in: {calls}");
+    assert_eq!(said, "Rate exceeded");
+    // Another operation, and the same in another region, have buckets of their own.
+    assert_eq!(call(member, "ListTaskDefinitions", &json!({})).await.status, 200);
+    let there = raw(member, &request("eu-west-1", "DeleteTaskDefinitions", r#"{"taskDefinitions":["none:1"]}"#)).await;
+    assert_ne!(there.json()["__type"], "ThrottlingException", "{}", there.body);
+    cluster.stop().await;
+}

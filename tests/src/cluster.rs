@@ -43,6 +43,8 @@ pub struct Options {
     pub capacity: (u32, u32),
     /// A file of keys that AWS's clients must sign with.
     pub keys: Option<&'static str>,
+    /// AWS's token buckets on the AWS wire.
+    pub aws_throttling: bool,
     /// GPUs that each agent offers; with some it is of an instance type that has them.
     pub gpus: u32,
 }
@@ -58,6 +60,7 @@ impl Default for Options {
             runtime: "simulated",
             capacity: (4_096, 8_192),
             keys: None,
+            aws_throttling: false,
             gpus: 0,
         }
     }
@@ -241,7 +244,11 @@ impl Cluster {
             "name": member.name,
             "data_dir": member.data_dir,
             "api": { "listen": member.api_address },
-            "aws": { "listen": member.aws_address, "require_signature": self.write_keys()? },
+            "aws": {
+                "listen": member.aws_address,
+                "require_signature": self.write_keys()?,
+                "throttling": self.options.aws_throttling,
+            },
             "peer": { "listen": member.peer_address },
             "log_store": self.options.log_store,
             "settings": {

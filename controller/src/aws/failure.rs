@@ -40,6 +40,11 @@ impl Failure {
         Self::new(StatusCode::BAD_REQUEST, "SerializationException", message)
     }
 
+    /// More requests than AWS takes.
+    pub(super) fn throttled(message: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "ThrottlingException", message)
+    }
+
     /// A defect of ours.
     pub(super) fn internal(message: String) -> Self {
         tracing::error!(message, "an answer can't be written");

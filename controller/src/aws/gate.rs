@@ -1,14 +1,19 @@
-//! What a request has to pass before it is one: whose it is. Holds what the port was told at its start; decides nothing of
-//! what ECS decides.
+//! What a request has to pass before it is one: whose it is, and whether there is a token for it. Holds what the port was told
+//! at its start; decides nothing of what ECS decides. Reads a clock that never goes back, for the token buckets.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use drydock_model::arn::Scope;
 use drydock_model::error::{EcsError, ExceptionName};
 use drydock_proto::ecs::ListAccountSettingsRequest;
-use drydock_state::Millis;
+use drydock_state::{Millis, State};
 
+use super::failure::Failure;
 use super::keys::{Keys, KeysError};
 use super::scope;
 use super::signature::{Received, Refused, verify};
+use super::throttle::{Buckets, Micros, Quota, fargate_wants};
 use crate::caller::Caller;
 use crate::config::AwsPort;
 use crate::request::Request;
@@ -21,6 +26,24 @@ pub(super) const ECS: &str = "ecs";
 pub(crate) struct Gate {
     /// `None`: any credentials are taken.
     keys: Option<Keys>,
+    /// `None`: as many requests as the controller can take.
+    throttle: Option<Throttle>,
+}
+
+/// AWS's token buckets, on.
+#[derive(Debug)]
+struct Throttle {
+    started: Instant,
+    buckets: Mutex<Buckets>,
+}
+
+impl Throttle {
+    fn take(&self, region: &str, wants: &[(&'static Quota, u64)]) -> bool {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        // Read under the lock: times come in order.
+        let now = Micros::try_from(self.started.elapsed().as_micros()).unwrap_or(Micros::MAX);
+        buckets.take(region, wants, now)
+    }
 }
 
 impl Gate {
@@ -29,7 +52,11 @@ impl Gate {
     /// # Errors
     /// The file of keys can't be used.
     pub(crate) fn of(port: &AwsPort) -> Result<Self, KeysError> {
-        Ok(Self { keys: port.require_signature.as_deref().map(Keys::read).transpose()? })
+        let throttle = || Throttle { started: Instant::now(), buckets: Mutex::default() };
+        Ok(Self {
+            keys: port.require_signature.as_deref().map(Keys::read).transpose()?,
+            throttle: port.throttling.then(throttle),
+        })
     }
 
     /// Whose a request is, and of which region in the account of `own`: with keys, that of the user whose key it is signed
@@ -47,6 +74,27 @@ impl Gate {
         let Some(keys) = &self.keys else { return Ok(Caller::root(scope::of(request.headers, own)?)) };
         let key = verify(keys, request, service, now)?;
         Ok(Caller::user(scope::of(request.headers, own)?, &key.profile))
+    }
+
+    /// Takes a token of an operation's bucket. An operation that ECS doesn't have takes none.
+    ///
+    /// # Errors
+    /// `ThrottlingException`: there is none.
+    pub(super) fn admit(&self, operation: &str, caller: &Caller) -> Result<(), Failure> {
+        let (Some(throttle), Some(quota)) = (&self.throttle, Quota::of(operation)) else { return Ok(()) };
+        let there = throttle.take(&caller.scope.region, &[(quota, 1)]);
+        if there { Ok(()) } else { Err(Failure::throttled("Rate exceeded")) }
+    }
+
+    /// Takes the tokens of Fargate's own buckets that a request needs, all of them or none.
+    ///
+    /// # Errors
+    /// `ThrottlingException`: they aren't there. With the full stop that Fargate's refusals have.
+    pub(super) fn admit_to_fargate(&self, request: &Request, caller: &Caller, state: &State) -> Result<(), Failure> {
+        let (Some(throttle), Request::RunTask(run)) = (&self.throttle, request) else { return Ok(()) };
+        let wants = fargate_wants(state, &caller.scope, run);
+        let there = wants.is_empty() || throttle.take(&caller.scope.region, &wants);
+        if there { Ok(()) } else { Err(Failure::throttled("Rate exceeded.")) }
     }
 }
 

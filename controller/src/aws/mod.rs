@@ -8,6 +8,7 @@ mod identity;
 pub(crate) mod keys;
 mod scope;
 mod signature;
+mod throttle;
 
 use std::sync::Arc;
 
@@ -108,7 +109,8 @@ async fn answer(port: &Port, uri: &Uri, headers: &HeaderMap, body: Body, id: &st
     let operation = target.to_str().ok().and_then(|target| target.strip_prefix(TARGET));
     let operation = operation.ok_or_else(Failure::unknown_operation)?;
     let caller = caller_of(gate::ECS)?;
-    let body = call(core, operation, &bytes, &caller).await?;
+    gate.admit(operation, &caller)?;
+    let body = call(port, operation, &bytes, &caller).await?;
     Ok((StatusCode::OK, [("content-type", JSON)], body).into_response())
 }
 
@@ -132,7 +134,7 @@ async fn body_of(body: Body) -> Result<Vec<u8>, Failure> {
     tokio::time::timeout(AWS_BODY_MAX, read).await.unwrap_or_else(late)
 }
 
-async fn call(core: &Arc<Core>, operation: &str, body: &[u8], caller: &Caller) -> Result<Vec<u8>, Failure> {
+async fn call(port: &Port, operation: &str, body: &[u8], caller: &Caller) -> Result<Vec<u8>, Failure> {
     // A client without anything to say may say nothing.
     let body: &[u8] = if body.is_empty() { b"{}" } else { body };
     let Some(decoded) = Request::from_json(operation, body) else {
@@ -142,6 +144,8 @@ async fn call(core: &Arc<Core>, operation: &str, body: &[u8], caller: &Caller) -
         });
     };
     let request = gate::as_of(caller, decoded.map_err(|error| Failure::malformed(&error))?)?;
+    let core = &port.core;
+    port.gate.admit_to_fargate(&request, caller, &core.view.now().state)?;
     let answered = match request.is_write() {
         true => core.write(request, caller).await,
         false => core.read(request, caller, Freshness::default()).await,

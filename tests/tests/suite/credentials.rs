@@ -1,4 +1,5 @@
-//! AWS's own clients with credentials that count: right ones, wrong ones and none.
+//! AWS's own clients where the AWS wire is as strict as AWS: with credentials that count, right ones and wrong ones; and with
+//! token buckets.
 
 use std::process::Command;
 
@@ -86,5 +87,43 @@ async fn aws_s_clients_are_let_in_with_a_key_of_the_file_alone() -> Result<()> {
     } else {
         println!("skipped: boto3 isn't installed");
     }
+    cluster.finish().await
+}
+
+/// More calls than there are tokens: five, and one more each second.
+const PATIENCE: &str = "
+import sys, boto3, botocore.config, botocore.exceptions
+def client(**retries):
+    known = dict(endpoint_url=sys.argv[1], region_name='us-east-1', config=botocore.config.Config(retries=retries))
+    return boto3.client('ecs', **known)
+def call(ecs):
+    return ecs.delete_task_definitions(taskDefinitions=['nothing:1'])['ResponseMetadata']['RetryAttempts']
+for mode in ('legacy', 'standard'):
+    ecs = client(mode=mode, total_max_attempts=12)
+    print(mode, 'tried again' if sum(call(ecs) for _ in range(8)) else 'never throttled')
+try:
+    ecs = client(total_max_attempts=1)
+    for _ in range(1000):
+        call(ecs)
+except botocore.exceptions.ClientError as error:
+    print(error.response['Error']['Code'], error.response['Error']['Message'], error.response['ResponseMetadata']['HTTPStatusCode'])
+";
+
+// rule: 2.2/throttling
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_tries_again_gets_through_the_token_buckets() -> Result<()> {
+    if !has_boto3() {
+        println!("skipped: boto3 isn't installed");
+        return Ok(());
+    }
+    let options = Options { controllers: 1, instances: 0, aws_throttling: true, ..Options::default() };
+    let cluster = Cluster::start(options).await?;
+    let script = cluster.folder().join("patience.py");
+    std::fs::write(&script, PATIENCE)?;
+    let mut command = client("python3", cluster.folder());
+    let ran = Run::of(command.arg(&script).arg(format!("http://{}", cluster.controllers[0].aws_address)))?;
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    let expected = ["legacy tried again", "standard tried again", "ThrottlingException Rate exceeded 400"];
+    assert_eq!(lines, expected, "{}", ran.stderr);
     cluster.finish().await
 }
