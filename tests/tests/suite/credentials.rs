@@ -1,11 +1,18 @@
 //! AWS's own clients where the AWS wire is as strict as AWS: with credentials that count, right ones and wrong ones; and with
 //! token buckets.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use drydock_tests::cluster::{Cluster, Options};
-use drydock_tests::process::Run;
+use drydock_tests::process::{Process, Run};
+use drydock_tests::stage::{self, Stage};
+use drydock_tests::{ports, wait};
+use tempfile::TempDir;
 
 use super::aws::client;
 use super::is_installed;
@@ -98,9 +105,9 @@ def client(**retries):
     return boto3.client('ecs', **known)
 def call(ecs):
     return ecs.delete_task_definitions(taskDefinitions=['nothing:1'])['ResponseMetadata']['RetryAttempts']
-for mode in ('legacy', 'standard'):
+for mode, calls in (('legacy', 7), ('standard', 3)):
     ecs = client(mode=mode, total_max_attempts=12)
-    print(mode, 'tried again' if sum(call(ecs) for _ in range(8)) else 'never throttled')
+    print(mode, 'tried again' if sum(call(ecs) for _ in range(calls)) else 'never throttled')
 try:
     ecs = client(total_max_attempts=1)
     for _ in range(1000):
@@ -126,4 +133,55 @@ async fn a_client_that_tries_again_gets_through_the_token_buckets() -> Result<()
     let expected = ["legacy tried again", "standard tried again", "ThrottlingException Rate exceeded 400"];
     assert_eq!(lines, expected, "{}", ran.stderr);
     cluster.finish().await
+}
+
+/// Time in which `up` must be ready, and in which it must have ended.
+const UP_MAX: Duration = Duration::from_secs(60);
+
+fn drydock(home: &Path, arguments: &str) -> Command {
+    let mut command = Command::new(drydock_tests::binary());
+    command.env_clear().env("HOME", home).current_dir(home).args(arguments.split_ascii_whitespace());
+    command
+}
+
+/// Flags reach the controllers, which are other processes in other folders; what can't be used is said before any is started.
+#[tokio::test(flavor = "multi_thread")]
+async fn up_and_controllers_are_told_by_flags() -> Result<()> {
+    let _stage = Stage::take().await?;
+    let folder = TempDir::with_prefix_in("credentials-", stage::scratch())?;
+    let home = folder.path();
+    std::fs::write(home.join("keys"), KEYS)?;
+    std::fs::write(home.join("wrong"), "[ann]\naws_access_key_id AKIAANN\n")?;
+    let table = [
+        ("up --data-dir data --require-signature wrong", "wrong:2: a setting is written NAME = VALUE"),
+        ("up --data-dir data --require-signature nowhere", "the file of keys nowhere: "),
+        ("controller --name a --data-dir data --require-signature keys", "give --aws-listen, too"),
+        ("controller --name a --data-dir data --aws-throttling", "give --aws-listen, too"),
+    ];
+    for (arguments, part) in table {
+        let ran = Run::of(&mut drydock(home, arguments))?;
+        assert!(ran.code == 2 && ran.stderr.contains(part), "{arguments}: {}: {}{}", ran.code, ran.stdout, ran.stderr);
+        assert!(!home.join("data").exists(), "{arguments}: nothing was begun");
+    }
+    let port = ports::free()?;
+    let flags = "--controllers 1 --instances 0 --runtime simulated --require-signature keys --aws-throttling";
+    let arguments = format!("up --data-dir data --api-port {port} {flags}");
+    let up = Process::start("up", drydock(home, &arguments), &home.join("up.log"))?;
+    wait::holds("up is ready", UP_MAX, async || {
+        ensure!(up.output().contains("Ctrl-C"), "{}", up.output());
+        Ok(())
+    })
+    .await?;
+    let mut connection = TcpStream::connect(("127.0.0.1", port + 2))?;
+    let target = "X-Amz-Target: AmazonEC2ContainerServiceV20141113.ListClusters";
+    let head = format!("POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{target}\r\nContent-Length: 2\r\n\r\n{{}}");
+    connection.write_all(head.as_bytes())?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer)?;
+    assert!(answer.contains("MissingAuthenticationTokenException"), "{answer}");
+    let written = std::fs::read_to_string(home.join("data/controller-1.json"))?;
+    assert!(written.contains("\"throttling\": true"), "{written}");
+    let status = up.terminate(UP_MAX).await?;
+    ensure!(status.success(), "up ended with {status}");
+    Ok(())
 }
