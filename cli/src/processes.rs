@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use drydock_controller::config::{AwsPort, Config as ControllerConfig, InitialController, LogStoreKind};
+use drydock_controller::config::{AwsPort, Config as ControllerConfig, InitialController, LogStoreKind, check_keys};
 use drydock_node_agent::AgentError;
 use drydock_node_agent::config::{Config as AgentConfig, RuntimeChoice, ServesChoice};
 use tokio::signal::unix::{SignalKind, signal};
@@ -52,6 +52,8 @@ pub struct ControllerFlags {
     /// Lets anybody who reaches that port remove everything by POST /_drydock/reset: for test suites.
     #[arg(long)]
     aws_reset: bool,
+    #[command(flatten)]
+    aws: AwsFlags,
     /// Where peers are listened to [127.0.0.1:7701].
     #[arg(long, value_name = "ADDRESS:PORT")]
     peer_listen: Option<SocketAddr>,
@@ -85,6 +87,48 @@ pub struct ControllerFlags {
     /// Ends when stdin ends: for a supervisor that holds it.
     #[arg(long, hide = true)]
     exit_with_parent: bool,
+}
+
+/// What the port for AWS's clients is told beside its address.
+#[derive(Debug, Default, Clone, clap::Args)]
+pub struct AwsFlags {
+    /// AWS's clients must sign with a key of this file, which has the form of AWS's shared credentials file [any credentials
+    /// are taken]. The other ports have no authentication.
+    #[arg(long, value_name = "FILE")]
+    require_signature: Option<PathBuf>,
+    /// Throttles AWS's clients by the token buckets that AWS publishes, each controller for itself, so that they can be
+    /// rehearsed with ThrottlingException.
+    #[arg(long)]
+    aws_throttling: bool,
+}
+
+impl AwsFlags {
+    /// The settings of a port; flags win.
+    #[must_use]
+    pub fn over(&self, port: AwsPort) -> AwsPort {
+        AwsPort {
+            require_signature: self.require_signature.clone().or(port.require_signature),
+            throttling: self.aws_throttling || port.throttling,
+            ..port
+        }
+    }
+
+    /// Whether anything is asked for.
+    #[must_use]
+    pub fn are_given(&self) -> bool {
+        self.require_signature.is_some() || self.aws_throttling
+    }
+
+    /// The same for processes that are started elsewhere.
+    ///
+    /// # Errors
+    /// The file of keys can't be used: before anything is started for it.
+    pub fn checked(self) -> Result<Self, Failure> {
+        let Some(file) = &self.require_signature else { return Ok(self) };
+        check_keys(file).map_err(|error| Failure::Usage(error.to_string()))?;
+        let file = std::path::absolute(file).map_err(Failure::system(format!("can't find {}", file.display())))?;
+        Ok(Self { require_signature: Some(file), ..self })
+    }
 }
 
 /// Stores of the raft log.
@@ -299,7 +343,16 @@ fn controller_config(flags: ControllerFlags) -> Result<ControllerConfig, Failure
     config.data_dir = flags.data_dir.unwrap_or(config.data_dir);
     config.api.listen = flags.listen.unwrap_or(config.api.listen);
     config.api.advertise = flags.advertise.or(config.api.advertise);
-    config.aws = aws_port(flags.aws_listen, flags.aws_reset, config.aws)?;
+    config.aws = match (flags.aws_listen, config.aws) {
+        (Some(listen), Some(port)) => Some(AwsPort { listen, ..port }),
+        (Some(listen), None) => Some(AwsPort::at(listen)),
+        (None, port) => port,
+    };
+    if config.aws.is_none() && (flags.aws_reset || flags.aws.are_given()) {
+        let text = "AWS's clients are listened to nowhere: give --aws-listen, too, or `aws` in the file";
+        return Err(Failure::Usage(text.to_owned()));
+    }
+    config.aws = config.aws.map(|port| AwsPort { reset: port.reset || flags.aws_reset, ..flags.aws.over(port) });
     config.peer.listen = flags.peer_listen.unwrap_or(config.peer.listen);
     config.peer.advertise = flags.peer_advertise.or(config.peer.advertise);
     if !flags.initial.is_empty() {
@@ -322,20 +375,6 @@ fn controller_config(flags: ControllerFlags) -> Result<ControllerConfig, Failure
     }
     config.check().map_err(|error| Failure::Usage(error.to_string()))?;
     Ok(config)
-}
-
-/// The AWS port: of the flags, else of the file.
-fn aws_port(listen: Option<SocketAddr>, reset: bool, of_file: Option<AwsPort>) -> Result<Option<AwsPort>, Failure> {
-    let port = match (listen, of_file) {
-        (Some(listen), Some(port)) => Some(AwsPort { listen, ..port }),
-        (Some(listen), None) => Some(AwsPort::at(listen)),
-        (None, port) => port,
-    };
-    match port {
-        Some(port) => Ok(Some(AwsPort { reset: port.reset || reset, ..port })),
-        None if reset => Err(Failure::Usage("--aws-reset needs --aws-listen".to_owned())),
-        None => Ok(None),
-    }
 }
 
 fn agent_config(flags: AgentFlags, options: &Options) -> Result<AgentConfig, Failure> {

@@ -12,9 +12,20 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// The account's root: nobody is told apart from anybody else.
+    /// The account's root user: nobody is told apart from anybody else.
     pub(crate) fn root(scope: Scope) -> Self {
         let principal = format!("arn:aws:iam::{}:root", scope.account);
         Self { scope, principal }
+    }
+
+    /// A user of the account.
+    pub(crate) fn user(scope: Scope, name: &str) -> Self {
+        let principal = format!("arn:aws:iam::{}:user/{name}", scope.account);
+        Self { scope, principal }
+    }
+
+    /// Whether it is a user, and not the root user.
+    pub(crate) fn is_user(&self) -> bool {
+        !self.principal.ends_with(":root")
     }
 }

@@ -26,9 +26,14 @@ impl Clock {
 
     /// Milliseconds since 1970. A wall clock before that counts as 1970.
     pub(crate) fn now_ms(&self) -> Millis {
+        self.wall_ms().max(self.offset.load(Ordering::Relaxed).saturating_add(self.running()))
+    }
+
+    /// The same as the wall clock tells it: to be compared with what other machines' clocks tell. A state that is ahead of it
+    /// would make every client's time an old one.
+    pub(crate) fn wall_ms(&self) -> Millis {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let wall = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
-        wall.max(self.offset.load(Ordering::Relaxed).saturating_add(self.running()))
+        u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)
     }
 
     fn running(&self) -> Millis {
@@ -50,6 +55,7 @@ mod tests {
         clock.go_on_from(ahead);
         let first = clock.now_ms();
         assert!(first >= ahead);
+        assert!(clock.wall_ms() < ahead, "the wall clock is as it is");
         // It moves, and doesn't wait for the wall clock to come that far.
         while clock.now_ms() == first {
             std::hint::spin_loop();

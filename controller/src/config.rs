@@ -2,10 +2,12 @@
 //! anything that replicas must agree on, but for what is put into the replicated state once, at the bootstrap.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::aws::keys::Keys;
+pub use crate::aws::keys::KeysError;
 use crate::limits::{MEMBERS_INITIAL_MAX, NAME_BYTES_MAX};
 
 /// Everything that a controller is told at its start.
@@ -19,7 +21,7 @@ pub struct Config {
     /// Where clients, agents and the `drydock` command reach it.
     #[serde(default = "Endpoint::api")]
     pub api: Endpoint,
-    /// Where AWS's clients reach it; absent: nowhere. Plain HTTP without authentication: any credentials are taken.
+    /// Where AWS's clients reach it; absent: nowhere. Plain HTTP, where any credentials are taken unless it says otherwise.
     #[serde(default)]
     pub aws: Option<AwsPort>,
     /// Where its peers reach it. Plain HTTP/2 without authentication: keep it on loopback or a private network.
@@ -66,13 +68,20 @@ pub struct AwsPort {
     /// Whether `POST /_drydock/reset` removes everything, for whoever asks: for test suites.
     #[serde(default)]
     pub reset: bool,
+    /// A file in the form of AWS's shared credentials file: every request must be signed with one of its keys. Absent: any
+    /// credentials are taken.
+    #[serde(default)]
+    pub require_signature: Option<PathBuf>,
+    /// Whether AWS's token buckets are on: per region and group of operations, of this controller alone.
+    #[serde(default)]
+    pub throttling: bool,
 }
 
 impl AwsPort {
-    /// There, and nothing else.
+    /// An address, and nothing else asked for.
     #[must_use]
-    pub const fn at(listen: SocketAddr) -> Self {
-        Self { listen, reset: false }
+    pub fn at(listen: SocketAddr) -> Self {
+        Self { listen, reset: false, require_signature: None, throttling: false }
     }
 }
 
@@ -215,6 +224,14 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// Whether a controller can use a file of keys ([`AwsPort::require_signature`]).
+///
+/// # Errors
+/// It can't be read, isn't in the form, or has no key.
+pub fn check_keys(file: &Path) -> Result<(), KeysError> {
+    Keys::read(file).map(drop)
 }
 
 /// Whether `name` may name a controller.

@@ -32,8 +32,6 @@ pub(crate) struct Core {
     pub(crate) scope: Scope,
     /// URL of its AWS port, where it has one.
     pub(crate) aws_url: Option<String>,
-    /// Whether its AWS port resets for whoever asks.
-    pub(crate) aws_resets: bool,
     /// For a new cluster.
     pub(crate) settings: BootstrapSettings,
     pub(crate) handle: Handle<Outcome>,

@@ -170,6 +170,16 @@ pub const API_MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const AWS_BODY_MAX: Duration = Duration::from_secs(30);
 /// Bytes of a body on the AWS wire that are read at most, to refuse it; then the connection is closed.
 pub const AWS_BODY_READ_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of a file of keys. A larger one is refused at the start.
+pub const AWS_KEYS_FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// Characters of an IAM user's name (IAM's own bound), which is that of a profile in a file of keys. A longer one is refused
+/// at the start.
+pub const IAM_USER_NAME_CHARS_MAX: usize = 64;
+/// How far a signature's time may be from the controller's, in either direction. Beyond, the request is refused with
+/// `InvalidSignatureException`.
+pub const AWS_SIGNATURE_SKEW_MAX: Duration = Duration::from_secs(5 * 60);
+/// Regions whose token buckets aren't full, with `aws: { throttling: true }`. A request for one more is throttled until one is.
+pub const AWS_THROTTLED_REGIONS_MAX: usize = 1_000;
 /// Bytes of one answer: 100 described tasks with all they have are well below.
 pub const API_RESPONSE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Requests and streams at once on one connection. More wait on the client's side.

@@ -14,8 +14,9 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::aws::gate::Gate;
 use crate::clock::Clock;
-use crate::config::{Config, ConfigError, LogStoreKind};
+use crate::config::{Config, ConfigError, KeysError, LogStoreKind};
 use crate::core::Core;
 use crate::events::EventRing;
 use crate::forward::Forwarded;
@@ -47,6 +48,9 @@ pub enum RunError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// The keys that requests must be signed with can't be had.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// The data folder can't be made or read.
     #[error("the data folder {path}: {source}")]
     DataDir {
@@ -177,6 +181,7 @@ impl RunError {
             Self::Fatal(error) => error.is_for_good(),
             Self::Config(_)
             | Self::Listen { .. }
+            | Self::Keys(_)
             | Self::DataDir { .. }
             | Self::OtherScope { .. }
             | Self::NoCluster { .. }
@@ -187,22 +192,22 @@ impl RunError {
     }
 }
 
-/// The two listening sockets, bound.
+/// The listening sockets, bound.
 #[derive(Debug)]
 pub struct Listeners {
     api: TcpListener,
     peer: TcpListener,
-    aws: Option<TcpListener>,
+    aws: Option<(TcpListener, Gate)>,
 }
 
 impl Listeners {
-    /// Binds both as configured; port 0 takes a free one.
+    /// Binds all as configured; port 0 takes a free one.
     ///
     /// # Errors
-    /// An address is in use, or isn't this machine's.
+    /// An address is in use, or isn't this machine's; or the file of keys can't be used.
     pub async fn bind(config: &Config) -> Result<Self, RunError> {
         let aws = match &config.aws {
-            Some(aws) => Some(listen("AWS", aws.listen).await?),
+            Some(aws) => Some((listen("AWS", aws.listen).await?, Gate::of(aws)?)),
             None => None,
         };
         Ok(Self { api: listen("API", config.api.listen).await?, peer: listen("peer", config.peer.listen).await?, aws })
@@ -213,7 +218,7 @@ impl Listeners {
     /// # Errors
     /// The system doesn't tell.
     pub fn aws_address(&self) -> std::io::Result<Option<SocketAddr>> {
-        self.aws.as_ref().map(TcpListener::local_addr).transpose()
+        self.aws.as_ref().map(|(listener, _)| listener.local_addr()).transpose()
     }
 
     /// Where the API is listened to.
@@ -421,7 +426,6 @@ async fn start(config: &Config, listeners: &Listeners) -> Result<Running, RunErr
         fingerprint: credentials.fingerprint,
         scope: Scope { region: config.region.clone(), account: config.account_id.clone() },
         aws_url: addresses.aws,
-        aws_resets: config.aws.as_ref().is_some_and(|aws| aws.reset),
         settings: config.settings.clone(),
         handle: handle.clone(),
         view,

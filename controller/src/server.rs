@@ -16,6 +16,7 @@ use crate::api::agents::AgentApi;
 use crate::api::control::ControlApi;
 use crate::api::ecs::EcsApi;
 use crate::api::named::Named;
+use crate::aws::gate::Gate;
 use crate::caller::Caller;
 use crate::core::Core;
 use crate::health;
@@ -60,12 +61,12 @@ pub enum ServeError {
 pub(crate) async fn serve_clients(
     core: Arc<Core>,
     api: TcpListener,
-    aws: Option<TcpListener>,
+    aws: Option<(TcpListener, Gate)>,
     stop: CancellationToken,
 ) -> Result<(), ServeError> {
     let aws = async {
         match aws {
-            Some(listener) => crate::aws::serve(Arc::clone(&core), listener, stop.clone()).await,
+            Some((listener, gate)) => crate::aws::serve(Arc::clone(&core), listener, gate, stop.clone()).await,
             None => Ok(()),
         }
     };

@@ -157,7 +157,13 @@ async fn what_is_wrong_is_said_as_aws_says_it() {
     connection.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("SerializationException"), "{answer}");
     let scope = raw(member, &request("Not A Region", "ListClusters", "{}")).await;
-    assert_eq!(scope.json()["__type"], "IncompleteSignatureException");
+    assert_eq!(scope.json()["__type"], "InvalidSignatureException");
+    let of_another =
+        |target: &str| format!("POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{target}Content-Length: 0\r\n\r\n");
+    for target in ["X-Amz-Target: AmazonSSM.GetParameter\r\n", "X-Amz-Target: ListClusters\r\n", ""] {
+        let answer = raw(member, of_another(target).as_bytes()).await;
+        assert_eq!((answer.status, &answer.json()["__type"]), (400, &json!("UnknownOperationException")), "{target}");
+    }
     let other = raw(member, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
     assert_eq!(other.json()["__type"], "UnknownOperationException");
     let health = raw(member, b"GET /_drydock/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
@@ -327,5 +333,41 @@ async fn a_reset_leaves_nothing() {
         let families = call(member, "ListTaskDefinitionFamilies", &json!({})).await.json();
         assert_eq!(families["families"], json!([]), "{families}");
     }
+    cluster.stop().await;
+}
+
+/// The table of all buckets is the unit tests'. Here each call that is let in is one that a slow machine may make as slowly as it
+/// likes, short of half a second.
+// rule: 2.2/throttling, 2.7/token-buckets, 2.7/launch-rate-fargate
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beyond_aws_s_token_buckets_requests_are_throttled() {
+    let cluster = Cluster::start_with(1, |config| config.aws.as_mut().unwrap().throttling = true).await;
+    let member = &cluster.members[0];
+    write(member, "CreateCluster", json!({})).await;
+    let throttled = async |operation: &'static str, body: Value| {
+        for calls in 1..1_000 {
+            let answer = call(member, operation, &body).await;
+            if answer.json()["__type"] == "ThrottlingException" {
+                assert_eq!(answer.status, 400, "{}", answer.body);
+                return (calls, answer.json()["message"].clone());
+            }
+        }
+        panic!("{operation} is never throttled");
+    };
+    // Ten tasks each: the eleventh has none left.
+    let fargate = json!({ "taskDefinition": "none", "launchType": "FARGATE", "count": 10 });
+    let (calls, said) = throttled("RunTask", fargate).await;
+    assert!(calls > 10, "the burst is let in: {calls}");
+    assert_eq!(said, "Rate exceeded.", "Fargate's own words");
+    let ec2 = call(member, "RunTask", &json!({ "taskDefinition": "none" })).await;
+    assert_eq!(ec2.json()["message"], "TaskDefinition not found.", "{}", ec2.body);
+
+    let (calls, said) = throttled("DeleteTaskDefinitions", json!({ "taskDefinitions": ["none:1"] })).await;
+    assert!(calls > 5, "the burst is let in: {calls}");
+    assert_eq!(said, "Rate exceeded");
+    // Another operation, and the same in another region, have buckets of their own.
+    assert_eq!(call(member, "ListTaskDefinitions", &json!({})).await.status, 200);
+    let there = raw(member, &request("eu-west-1", "DeleteTaskDefinitions", r#"{"taskDefinitions":["none:1"]}"#)).await;
+    assert_ne!(there.json()["__type"], "ThrottlingException", "{}", there.body);
     cluster.stop().await;
 }

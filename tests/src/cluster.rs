@@ -41,6 +41,10 @@ pub struct Options {
     pub runtime: &'static str,
     /// CPU units and MiB of memory that each agent offers.
     pub capacity: (u32, u32),
+    /// A file of keys that AWS's clients must sign with.
+    pub keys: Option<&'static str>,
+    /// AWS's token buckets on the AWS wire.
+    pub aws_throttling: bool,
     /// GPUs that each agent offers; with some it is of an instance type that has them.
     pub gpus: u32,
 }
@@ -55,6 +59,8 @@ impl Default for Options {
             instance_lost_after_ms: None,
             runtime: "simulated",
             capacity: (4_096, 8_192),
+            keys: None,
+            aws_throttling: false,
             gpus: 0,
         }
     }
@@ -238,7 +244,12 @@ impl Cluster {
             "name": member.name,
             "data_dir": member.data_dir,
             "api": { "listen": member.api_address },
-            "aws": { "reset": true, "listen": member.aws_address },
+            "aws": {
+                "listen": member.aws_address,
+                "reset": true,
+                "require_signature": self.write_keys()?,
+                "throttling": self.options.aws_throttling,
+            },
             "peer": { "listen": member.peer_address },
             "log_store": self.options.log_store,
             "settings": {
@@ -248,6 +259,13 @@ impl Cluster {
         });
         merge(&mut config, extra);
         Ok(std::fs::write(&member.config, serde_json::to_string_pretty(&config)?)?)
+    }
+
+    fn write_keys(&self) -> Result<Option<PathBuf>> {
+        let Some(keys) = self.options.keys else { return Ok(None) };
+        let file = self.folder.path().join("keys");
+        std::fs::write(&file, keys)?;
+        Ok(Some(file))
     }
 
     /// Lays one more controller that joins by the first; started by whoever asks.

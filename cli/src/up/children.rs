@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use drydock_controller::config::AwsPort;
 use drydock_proto::control::{RemoveControllerRequest, StatusRequest};
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -18,6 +19,7 @@ use crate::client::{Client, Kind};
 use crate::commands::controller::Api;
 use crate::failure::Failure;
 use crate::output::Table;
+use crate::processes::AwsFlags;
 
 /// An agent stops its tasks when it ends: ECS's largest stopTimeout is 120 s, `up` waits for less.
 const AGENT_GRACE: Duration = Duration::from_secs(45);
@@ -72,6 +74,7 @@ pub struct Children {
     layout: Layout,
     docker: bool,
     capacity: Capacity,
+    aws: AwsFlags,
     notices: mpsc::Sender<Notice>,
     controllers: Vec<Supervised>,
     agents: Vec<Supervised>,
@@ -83,13 +86,20 @@ pub struct Children {
 impl Children {
     /// None started yet; with where they tell what happens to them.
     #[must_use]
-    pub fn new(data: &DataDir, layout: &Layout, docker: bool, capacity: Capacity) -> (Self, mpsc::Receiver<Notice>) {
+    pub fn new(
+        data: &DataDir,
+        layout: &Layout,
+        docker: bool,
+        capacity: Capacity,
+        aws: AwsFlags,
+    ) -> (Self, mpsc::Receiver<Notice>) {
         let (notices, receiver) = mpsc::channel(NOTICES_MAX);
         let children = Self {
             folder: data.path().to_owned(),
             layout: layout.clone(),
             docker,
             capacity,
+            aws,
             notices,
             controllers: Vec::new(),
             agents: Vec::new(),
@@ -148,7 +158,7 @@ impl Children {
                 "listen": SocketAddr::new(listen, place.api_port),
                 "advertise": place.api_address(listen),
             },
-            "aws": { "listen": SocketAddr::new(listen, place.aws_port), "reset": true },
+            "aws": self.aws.over(AwsPort { reset: true, ..AwsPort::at(SocketAddr::new(listen, place.aws_port)) }),
             "peer": { "listen": place.peer_address() },
             "region": self.layout.region,
             "account_id": self.layout.account_id,

@@ -21,7 +21,7 @@ use crate::client::Client;
 use crate::commands::{Context, flags};
 use crate::failure::Failure;
 use crate::output::Screen;
-use crate::processes::stop_signal;
+use crate::processes::{AwsFlags, stop_signal};
 use children::{Capacity, Children};
 use console::Console;
 use example::Example;
@@ -57,6 +57,8 @@ pub struct Arguments {
     /// picks free ones [4566 at the first run, later as it was].
     #[arg(long, value_name = "PORT")]
     aws_port: Option<u16>,
+    #[command(flatten)]
+    aws: AwsFlags,
     /// Address that the APIs listen on. There is no authentication: anybody who reaches it commands the cluster.
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<IpAddr>,
@@ -102,6 +104,7 @@ pub async fn run(arguments: Arguments, screen: Screen) -> Result<(), Failure> {
         Some(path) => path.clone(),
         None => layout::default_path()?,
     };
+    let aws = arguments.aws.clone().checked()?;
     let mut data = DataDir::open(&path)?;
     let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let (layout, notes) = data.layout(&Wishes {
@@ -120,7 +123,7 @@ pub async fn run(arguments: Arguments, screen: Screen) -> Result<(), Failure> {
     notes.iter().for_each(|note| console.line(note));
     let docker = runtime(arguments.runtime, &console).await?;
     let capacity = Capacity::of(arguments.instance_cpu, arguments.instance_memory, layout.instances);
-    let (mut children, mut notices) = Children::new(&data, &layout, docker.is_some(), capacity);
+    let (mut children, mut notices) = Children::new(&data, &layout, docker.is_some(), capacity, aws);
     let mut interrupted = std::pin::pin!(stop_signal());
     let ended = {
         let mut work = std::pin::pin!(work(&arguments, &screen, &console, &mut children, docker.as_ref()));

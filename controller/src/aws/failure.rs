@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use drydock_model::error::{EcsError, ExceptionName};
 use serde_json::{Map, Value};
 
+use super::signature::Refused;
 use crate::api::errors::ApiError;
 
 /// What a request is refused with.
@@ -39,9 +40,9 @@ impl Failure {
         Self::new(StatusCode::BAD_REQUEST, "SerializationException", message)
     }
 
-    /// Something here is wrong with the authorization header.
-    pub(super) fn incomplete_signature(message: &str) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "IncompleteSignatureException", message)
+    /// More requests than AWS takes.
+    pub(super) fn throttled(message: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "ThrottlingException", message)
     }
 
     /// Nobody may reset what this port leads to.
@@ -101,6 +102,19 @@ impl From<ApiError> for Failure {
             _ => (StatusCode::BAD_REQUEST, message),
         };
         Self { status, exception, message, resource_ids }
+    }
+}
+
+impl From<Refused> for Failure {
+    /// ECS answers HTTP 400 to all of them.
+    fn from(refused: Refused) -> Self {
+        let exception = match refused {
+            Refused::MissingToken(_) => "MissingAuthenticationTokenException",
+            Refused::Incomplete(_) => "IncompleteSignatureException",
+            Refused::Unrecognized => "UnrecognizedClientException",
+            Refused::Invalid(_) => "InvalidSignatureException",
+        };
+        Self::new(StatusCode::BAD_REQUEST, exception, refused.to_string())
     }
 }
 

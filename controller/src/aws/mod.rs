@@ -3,14 +3,18 @@
 //! decides nothing. One port serves all regions: which one is meant is said by the credential scope of each request.
 
 mod failure;
+pub(crate) mod gate;
 mod identity;
+pub(crate) mod keys;
 mod scope;
+mod signature;
 mod suites;
+mod throttle;
 
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{FromRef, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use drydock_model::error::EcsError;
@@ -25,6 +29,8 @@ use crate::limits::{API_MESSAGE_BYTES_MAX, AWS_BODY_MAX, AWS_BODY_READ_MAX};
 use crate::request::Request;
 use crate::server::ServeError;
 use failure::{Failure, with_id};
+use gate::Gate;
+use signature::Received;
 
 /// What `X-Amz-Target` begins with.
 const TARGET: &str = "AmazonEC2ContainerServiceV20141113.";
@@ -76,33 +82,59 @@ const BEYOND: [(&str, &[&str]); 3] = [
     ),
 ];
 
+/// What requests are answered with.
+#[derive(Clone)]
+struct Port {
+    core: Arc<Core>,
+    gate: Arc<Gate>,
+}
+
+impl FromRef<Port> for Arc<Core> {
+    fn from_ref(port: &Port) -> Self {
+        Self::clone(&port.core)
+    }
+}
+
 /// Serves AWS's clients until `stop`, then gives requests under way a while.
-pub(crate) async fn serve(core: Arc<Core>, listener: TcpListener, stop: CancellationToken) -> Result<(), ServeError> {
-    let router = suites::routes(core.aws_resets).fallback(any).with_state(core);
+pub(crate) async fn serve(
+    core: Arc<Core>,
+    listener: TcpListener,
+    gate: Gate,
+    stop: CancellationToken,
+) -> Result<(), ServeError> {
+    let port = Port { core, gate: Arc::new(gate) };
+    let router = suites::routes().fallback(any).with_state(port);
     let serving = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
     serving.await.map_err(ServeError::Aws)
 }
 
 /// Every other request: one operation.
-async fn any(State(core): State<Arc<Core>>, method: Method, uri: Uri, headers: HeaderMap, body: Body) -> Response {
-    let id = request_id(&core);
-    let answered = match (method, uri.path()) {
-        (Method::POST, "/") => answer(&core, &headers, body, &id).await,
+async fn any(State(port): State<Port>, method: Method, uri: Uri, headers: HeaderMap, body: Body) -> Response {
+    let id = request_id(&port.core);
+    let answered = match (&method, uri.path()) {
+        (&Method::POST, "/") => answer(&port, &uri, &headers, body, &id).await,
         _ => Err(Failure::unknown_operation()),
     };
     with_id(answered.unwrap_or_else(IntoResponse::into_response), &id)
 }
 
-async fn answer(core: &Arc<Core>, headers: &HeaderMap, body: Body, id: &str) -> Result<Response, Failure> {
+async fn answer(port: &Port, uri: &Uri, headers: &HeaderMap, body: Body, id: &str) -> Result<Response, Failure> {
+    let Port { core, gate } = port;
     let bytes = body_of(body).await?;
-    let scope = scope::of(headers, &core.scope)?;
+    let received = Received { method: "POST", uri, headers, body: &bytes };
+    let caller_of = |service: &str| gate.caller(&received, service, &core.scope, core.clock.wall_ms());
     let Some(target) = headers.get("x-amz-target") else {
-        return identity::answer(&bytes, &scope, id).ok_or_else(Failure::unknown_operation);
+        let action = identity::action(&bytes).ok_or_else(Failure::unknown_operation)?;
+        return Ok(match caller_of(identity::SERVICE) {
+            Ok(caller) => identity::answer(action, &caller, id),
+            Err(refused) => identity::refused(&refused, id),
+        });
     };
     let operation = target.to_str().ok().and_then(|target| target.strip_prefix(TARGET));
     let operation = operation.ok_or_else(Failure::unknown_operation)?;
-    let caller = Caller::root(scope);
-    let body = call(core, operation, &bytes, &caller).await?;
+    let caller = caller_of(gate::ECS)?;
+    gate.admit(operation, &caller)?;
+    let body = call(port, operation, &bytes, &caller).await?;
     Ok((StatusCode::OK, [("content-type", JSON)], body).into_response())
 }
 
@@ -126,7 +158,7 @@ async fn body_of(body: Body) -> Result<Vec<u8>, Failure> {
     tokio::time::timeout(AWS_BODY_MAX, read).await.unwrap_or_else(late)
 }
 
-async fn call(core: &Arc<Core>, operation: &str, body: &[u8], caller: &Caller) -> Result<Vec<u8>, Failure> {
+async fn call(port: &Port, operation: &str, body: &[u8], caller: &Caller) -> Result<Vec<u8>, Failure> {
     // A client without anything to say may say nothing.
     let body: &[u8] = if body.is_empty() { b"{}" } else { body };
     let Some(decoded) = Request::from_json(operation, body) else {
@@ -138,7 +170,9 @@ async fn call(core: &Arc<Core>, operation: &str, body: &[u8], caller: &Caller) -
             None => Failure::unknown_operation(),
         });
     };
-    let request = decoded.map_err(|error| Failure::malformed(&error))?;
+    let request = gate::as_of(caller, decoded.map_err(|error| Failure::malformed(&error))?)?;
+    let core = &port.core;
+    port.gate.admit_to_fargate(&request, caller, &core.view.now().state)?;
     let answered = match request.is_write() {
         true => core.write(request, caller).await,
         false => core.read(request, caller, Freshness::default()).await,

@@ -4,19 +4,20 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::failure::{Failure, with_id};
-use super::request_id;
+use super::signature::Received;
+use super::{Port, body_of, gate, request_id};
 use crate::core::Core;
 
 /// The routes.
-pub(super) fn routes(resets: bool) -> Router<Arc<Core>> {
-    let reset = move |State(core): State<Arc<Core>>| async move { reset(&core, resets).await };
+pub(super) fn routes() -> Router<Port> {
     Router::new()
         .route("/_drydock/health", get(health))
         .route("/_localstack/health", get(health))
@@ -34,15 +35,18 @@ async fn health(State(core): State<Arc<Core>>) -> Response {
     (status, axum::Json(body)).into_response()
 }
 
-async fn reset(core: &Arc<Core>, allowed: bool) -> Response {
-    let id = request_id(core);
-    let done = match allowed {
-        true => core.reset().await.map_err(Failure::from),
-        false => Err(Failure::no_reset()),
-    };
-    with_id(done.map(|()| answer(json!({ "status": "ok" }))).unwrap_or_else(IntoResponse::into_response), &id)
+/// As signed as any other request has to be here.
+async fn reset(State(port): State<Port>, method: Method, uri: Uri, headers: HeaderMap, body: Body) -> Response {
+    let id = request_id(&port.core);
+    let done = reset_all(&port, &method, &uri, &headers, body).await;
+    let answer = done.map(|()| axum::Json(json!({ "status": "ok" })).into_response());
+    with_id(answer.unwrap_or_else(IntoResponse::into_response), &id)
 }
 
-fn answer(body: Value) -> Response {
-    axum::Json(body).into_response()
+async fn reset_all(port: &Port, method: &Method, uri: &Uri, headers: &HeaderMap, body: Body) -> Result<(), Failure> {
+    port.gate.allows_reset()?;
+    let bytes = body_of(body).await?;
+    let received = Received { method: method.as_str(), uri, headers, body: &bytes };
+    port.gate.caller(&received, gate::ECS, &port.core.scope, port.core.clock.wall_ms())?;
+    Ok(port.core.reset().await?)
 }

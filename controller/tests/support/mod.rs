@@ -138,11 +138,17 @@ pub fn agents(address: &str) -> AgentControlClient<Channel> {
 impl Cluster {
     /// Starts so many controllers and waits until all know the same leader.
     pub async fn start(size: usize) -> Self {
+        Self::start_with(size, |_| {}).await
+    }
+
+    /// The same, each configured otherwise.
+    pub async fn start_with(size: usize, change: impl Fn(&mut Config)) -> Self {
         log_to_stderr();
         let folder = tempfile::tempdir().unwrap();
         let mut bound = Vec::new();
         for at in 0..size {
             let mut config = config(&format!("c{at}"), &folder, any_port(), any_port());
+            change(&mut config);
             let listeners = Listeners::bind(&config).await.unwrap();
             config.api.listen = listeners.api_address().unwrap();
             config.peer.listen = listeners.peer_address().unwrap();

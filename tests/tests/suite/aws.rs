@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use super::is_installed;
 
 /// What every AWS client is told: credentials that nobody looks at, a region, and nothing of whoever runs the tests.
-fn client(program: &str, home: &Path) -> Command {
+pub(super) fn client(program: &str, home: &Path) -> Command {
     let mut command = Command::new(program);
     for name in ["AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"] {
         command.env_remove(name);

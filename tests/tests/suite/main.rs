@@ -6,6 +6,7 @@ mod aws;
 mod breaker;
 mod catch_up;
 mod containers;
+mod credentials;
 mod definitions;
 mod deployments;
 mod documents;
