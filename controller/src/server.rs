@@ -47,9 +47,6 @@ pub enum ServeError {
         /// Why.
         source: tonic::transport::Error,
     },
-    /// The listener of the AWS port failed.
-    #[error("serving the AWS port: {0}")]
-    Aws(std::io::Error),
     /// The reflection service refused our own descriptors: a defect of the build.
     #[error("reflection: {0}")]
     Reflection(String),
@@ -64,10 +61,10 @@ pub(crate) async fn serve_clients(
     stop: CancellationToken,
 ) -> Result<(), ServeError> {
     let aws = async {
-        match aws {
-            Some(listener) => crate::aws::serve(Arc::clone(&core), listener, stop.clone()).await,
-            None => Ok(()),
+        if let Some(listener) = aws {
+            crate::aws::serve(Arc::clone(&core), listener, stop.clone()).await;
         }
+        Ok(())
     };
     tokio::try_join!(serve_api(Arc::clone(&core), api, stop.clone()), aws).map(drop)
 }

@@ -9,6 +9,7 @@ pub mod disk;
 pub mod docker;
 pub mod ecs_client;
 pub mod etcd;
+pub mod http;
 pub mod load;
 pub mod ports;
 pub mod process;

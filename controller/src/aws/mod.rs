@@ -2,9 +2,13 @@
 //! requests as gRPC: it decodes, hands on to the core, and words answers and errors as AWS does (ecs-semantics §1). It
 //! decides nothing. One port serves all regions: which one is meant is said by the credential scope of each request.
 
+mod connections;
 mod failure;
+mod held;
 mod identity;
+mod refusal;
 mod scope;
+mod stalling;
 
 use std::sync::Arc;
 
@@ -20,12 +24,16 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::context::Freshness;
+use crate::api::errors::ApiError;
 use crate::caller::Caller;
 use crate::core::Core;
+use crate::files;
 use crate::limits::{API_MESSAGE_BYTES_MAX, AWS_BODY_MAX, AWS_BODY_READ_MAX};
 use crate::request::Request;
-use crate::server::ServeError;
+use connections::Bounds;
 use failure::{Failure, with_id};
+pub(crate) use held::Held;
+use held::Share;
 
 /// What `X-Amz-Target` begins with.
 const TARGET: &str = "AmazonEC2ContainerServiceV20141113.";
@@ -44,10 +52,10 @@ const NOT_SERVED: [&str; 8] = [
 ];
 
 /// Serves AWS's clients until `stop`, then gives requests under way a while.
-pub(crate) async fn serve(core: Arc<Core>, listener: TcpListener, stop: CancellationToken) -> Result<(), ServeError> {
+pub(crate) async fn serve(core: Arc<Core>, listener: TcpListener, stop: CancellationToken) {
+    let (bounds, held) = (Bounds::of(files::limit()), Arc::clone(&core.held));
     let router = Router::new().route("/_drydock/health", get(health)).fallback(any).with_state(core);
-    let serving = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
-    serving.await.map_err(ServeError::Aws)
+    connections::serve(router, listener, bounds, held, stop).await;
 }
 
 /// Whether this controller can answer: it is a member, and some controller leads.
@@ -55,7 +63,12 @@ async fn health(State(core): State<Arc<Core>>) -> Response {
     let leads = core.takes_part().is_ok() && core.leaderships.now().leader.is_some();
     let (status, word) =
         if leads { (StatusCode::OK, "available") } else { (StatusCode::SERVICE_UNAVAILABLE, "unavailable") };
-    let body = serde_json::json!({ "services": { "ecs": word }, "version": crate::status::VERSION });
+    let load = serde_json::json!({
+        "connections": core.held.connections(),
+        "bytesHeld": core.held.bytes(),
+        "writes": core.admission.under_way(),
+    });
+    let body = serde_json::json!({ "services": { "ecs": word }, "version": crate::status::VERSION, "load": load });
     (status, axum::Json(body)).into_response()
 }
 
@@ -70,7 +83,9 @@ async fn any(State(core): State<Arc<Core>>, method: Method, uri: Uri, headers: H
 }
 
 async fn answer(core: &Arc<Core>, headers: &HeaderMap, body: Body, id: &str) -> Result<Response, Failure> {
-    let bytes = body_of(body).await?;
+    // Held until the answer is rendered, which counts from then on.
+    let mut share = core.held.share();
+    let bytes = body_of(body, core, &mut share).await?;
     let scope = scope::of(headers, &core.scope)?;
     let Some(target) = headers.get("x-amz-target") else {
         return identity::answer(&bytes, &scope, id).ok_or_else(Failure::unknown_operation);
@@ -79,24 +94,33 @@ async fn answer(core: &Arc<Core>, headers: &HeaderMap, body: Body, id: &str) -> 
     let operation = operation.ok_or_else(Failure::unknown_operation)?;
     let caller = Caller::root(scope);
     let body = call(core, operation, &bytes, &caller).await?;
-    Ok((StatusCode::OK, [("content-type", JSON)], body).into_response())
+    Ok((StatusCode::OK, [("content-type", JSON)], core.held.answer(body)).into_response())
 }
 
-/// The whole body. Of one that is too large the rest is read and forgotten, within bounds: a client that can't get rid of it
-/// would never see why it is refused.
-async fn body_of(body: Body) -> Result<Vec<u8>, Failure> {
+/// The whole body. Of one that is too large, or comes when too much is held already, the rest is read and forgotten, within
+/// bounds: a client that can't get rid of it would never see why it is refused.
+async fn body_of(body: Body, core: &Core, share: &mut Share) -> Result<Vec<u8>, Failure> {
     let read = async {
         let (mut whole, mut length, mut parts) = (Vec::new(), 0, body.into_data_stream());
+        let mut room = core.held.has_room();
         while let Some(part) = parts.next().await {
             let part = part.map_err(|_| Failure::cut_off("The body ended before its Content-Length."))?;
             length += part.len();
+            room = room && core.held.has_room();
             match length {
-                _ if length <= API_MESSAGE_BYTES_MAX => whole.extend_from_slice(&part),
+                _ if room && length <= API_MESSAGE_BYTES_MAX => {
+                    share.add(part.len());
+                    whole.extend_from_slice(&part);
+                }
                 _ if length <= AWS_BODY_READ_MAX => whole = Vec::new(),
                 _ => break,
             }
         }
-        if length > API_MESSAGE_BYTES_MAX { Err(Failure::too_large(API_MESSAGE_BYTES_MAX)) } else { Ok(whole) }
+        match length > API_MESSAGE_BYTES_MAX {
+            true => Err(Failure::too_large(API_MESSAGE_BYTES_MAX)),
+            false if !room => Err(ApiError::Overloaded("too many bytes are held".to_owned()).into()),
+            false => Ok(whole),
+        }
     };
     let late = |_| Err(Failure::cut_off("The body didn't come in time."));
     tokio::time::timeout(AWS_BODY_MAX, read).await.unwrap_or_else(late)
@@ -119,8 +143,12 @@ async fn call(core: &Arc<Core>, operation: &str, body: &[u8], caller: &Caller) -
     answered?.response.to_json().map_err(|error| Failure::internal(error.to_string()))
 }
 
-/// In the form of a UUID, as AWS gives them.
 fn request_id(core: &Core) -> String {
-    let hex = format!("{:032x}", core.seeds.next());
+    uuid(core.seeds.next())
+}
+
+/// In the form of a UUID, as AWS gives ids of requests.
+fn uuid(seed: u128) -> String {
+    let hex = format!("{seed:032x}");
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
