@@ -66,6 +66,10 @@ fn describe_json(pool: &DescriptorPool, config: &mut prost_build::Config) {
         config.message_attribute(&path, "#[derive(serde::Serialize, serde::Deserialize)]");
         if flag(&message.options(), "drydock.wire.list") {
             config.message_attribute(&path, "#[serde(transparent)]");
+            for field in message.fields().filter(|field| is_structure(&field.kind())) {
+                let read = "#[serde(deserialize_with = \"crate::json::structures\")]";
+                config.field_attribute(format!("{path}.{}", field.name()), read);
+            }
             continue;
         }
         config.message_attribute(&path, "#[serde(default)]");
@@ -82,6 +86,11 @@ fn describe_oneofs(message: &MessageDescriptor, config: &mut prost_build::Config
         config.type_attribute(&path, "#[derive(serde::Serialize, serde::Deserialize)]");
         config.type_attribute(&path, "#[serde(untagged)]");
     }
+}
+
+/// Whether values of this kind are JSON objects: messages are, but for those that stand for a list.
+fn is_structure(kind: &Kind) -> bool {
+    matches!(kind, Kind::Message(found) if is_json(found.package_name()) && !flag(&found.options(), "drydock.wire.list"))
 }
 
 fn field_attribute(field: &FieldDescriptor) -> String {
@@ -111,6 +120,12 @@ fn field_attribute(field: &FieldDescriptor) -> String {
         }
         Kind::Message(found) if found.full_name() == "google.protobuf.Timestamp" => {
             parts.push("with = \"crate::json::timestamp\"".to_owned());
+        }
+        kind if list && is_structure(&kind) => {
+            parts.push("deserialize_with = \"crate::json::structures\"".to_owned());
+        }
+        kind if !field.is_map() && is_structure(&kind) => {
+            parts.push("deserialize_with = \"crate::json::structure\"".to_owned());
         }
         _ if list || field.is_map() => parts.push("deserialize_with = \"crate::json::null_as_empty\"".to_owned()),
         _ => {}

@@ -10,6 +10,7 @@ use drydock_state::Outcome;
 use tokio::sync::oneshot;
 
 use crate::api::errors::ApiError;
+use crate::aws::Held;
 use crate::clock::Clock;
 use crate::config::BootstrapSettings;
 use crate::events::EventRing;
@@ -42,6 +43,8 @@ pub(crate) struct Core {
     pub(crate) links: Links,
     pub(crate) dirty: DirtyFeed,
     pub(crate) admission: Admission,
+    /// What the AWS wire holds.
+    pub(crate) held: Arc<Held>,
     pub(crate) seeds: Seeds,
     pub(crate) clock: Clock,
     /// The leader's scope, while this controller leads.

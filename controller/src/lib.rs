@@ -7,7 +7,7 @@
 //! - `leader` is everything that only the leader does, as one object that owns its tasks.
 //! - `peers` carries raft's messages, snapshots and forwarded requests; `membership` changes who the controllers are.
 //! - `explain` tells what the deciders say of a service or a task.
-//! - `api` is the gRPC edge, `aws` the AWS wire; `server` the ports.
+//! - `api` is the gRPC edge, `aws` the AWS wire; `server` the ports, `files` how many sockets they may have.
 //!
 //! It may touch sockets, the clock, randomness and its data folder; none of what it calls may (design §3.1).
 #![forbid(unsafe_code)]
@@ -21,6 +21,7 @@ pub mod config;
 mod core;
 mod events;
 mod explain;
+mod files;
 mod foreign;
 mod forward;
 mod health;

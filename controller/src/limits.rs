@@ -166,6 +166,30 @@ pub const FOREIGN_ASK_MAX: Duration = Duration::from_secs(1);
 
 /// Bytes of one request. A larger one is refused with `OUT_OF_RANGE`, unread.
 pub const API_MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Connections to the AWS port that are served at once, and no more than half the files that the process may have open: one
+/// that is idle costs some 20 KiB. One more gets HTTP 503 with AWS's `ThrottlingException`.
+pub const AWS_CONNECTIONS_MAX: usize = 10_000;
+/// Connections to the AWS port that are being refused at once, and no more than a sixteenth of the files. One more isn't
+/// taken yet: the system keeps it.
+pub const AWS_REFUSALS_MAX: usize = 1_024;
+/// Wait for a refused client to send its headers, and then to take the answer; then the connection is closed.
+pub const AWS_REFUSED_MAX: Duration = Duration::from_secs(5);
+/// Bytes that are read and forgotten of a refused client, so that it can read the answer: a whole request of the largest kind.
+pub const AWS_REFUSED_READ_MAX: usize = API_MESSAGE_BYTES_MAX + AWS_HEAD_BYTES_MAX;
+/// Bytes of a request's headers on the AWS wire. More is refused with HTTP 431.
+pub const AWS_HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Wait for the headers of a request on the AWS wire, from the begin of the connection or from the answer before: then the
+/// connection is closed. AWS's load balancers close idle connections after the same time, so clients know it.
+pub const AWS_HEAD_MAX: Duration = Duration::from_secs(60);
+/// A client of the AWS wire that takes nothing of its answer for this long loses its connection.
+pub const AWS_STALL_MAX: Duration = Duration::from_secs(30);
+/// Wait after a connection to the AWS port couldn't be taken for want of files or memory.
+pub const AWS_ACCEPT_RETRY: Duration = Duration::from_millis(50);
+/// Bytes of bodies and of answers that the AWS wire holds, above which no more requests begin: they are refused with
+/// `ThrottlingException`. Ten thousand requests at once for a hundred tasks each would hold gigabytes.
+pub const AWS_HELD_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Files that the process asks to have open: enough for [`SESSIONS_MAX`] and [`AWS_CONNECTIONS_MAX`] together.
+pub const FILES_WANTED: u64 = 65_536;
 /// Wait for the body of a request on the AWS wire.
 pub const AWS_BODY_MAX: Duration = Duration::from_secs(30);
 /// Bytes of a body on the AWS wire that are read at most, to refuse it; then the connection is closed.

@@ -55,6 +55,13 @@ impl Admission {
     }
 }
 
+impl Admission {
+    /// Requests that were let in and aren't answered yet.
+    pub(crate) fn under_way(&self) -> usize {
+        self.requests.load(Ordering::Relaxed)
+    }
+}
+
 impl Drop for Admitted<'_> {
     fn drop(&mut self) {
         self.admission.requests.fetch_sub(1, Ordering::Relaxed);

@@ -13,7 +13,7 @@ pub type JsonError = serde_path_to_error::Error<serde_json::Error>;
 fn read_json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, JsonError> {
     use serde::de::Error as _;
     let nowhere = |error| JsonError::new(serde_path_to_error::Track::new().path(), error);
-    // serde would take a list for a structure, member by member.
+    // serde would take a list for a structure, member by member; within it `drydock_proto::json` sees to that.
     if body.trim_ascii_start().first() == Some(&b'[') {
         return Err(nowhere(serde_json::Error::custom("expected a structure, found a list")));
     }
@@ -219,5 +219,114 @@ operations! {
         DiscoverPollEndpoint(DiscoverPollEndpointRequest) -> DiscoverPollEndpointResponse,
         ListAttributes(ListAttributesRequest) -> ListAttributesResponse,
         ListTagsForResource(ListTagsForResourceRequest) -> ListTagsForResourceResponse,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::Request;
+
+    fn refused(operation: &str, body: &[u8]) -> String {
+        let error = Request::from_json(operation, body).unwrap().map(|read| format!("taken: {read:?}")).unwrap_err();
+        error.to_string()
+    }
+
+    /// Each is refused with the path of what is wrong, and with a reason.
+    #[test]
+    fn shapes_are_held_strictly() {
+        let long = format!(r#"{{"tags":[{}{{}}]}}"#, "{},".repeat(10_000));
+        let deep = format!(r#"{{"tags":{}"#, "[".repeat(100_000));
+        let deep_unknown = format!(r#"{{"x":{}"#, r#"{"y":"#.repeat(100_000));
+        let table: &[(&str, &str, &[&str])] = &[
+            // Lists in place of structures, wherever these are.
+            ("RunTask", r#"{"overrides":[]}"#, &["overrides", "invalid type: sequence, expected a structure"]),
+            ("RunTask", r#"{"tags":[["k","v"]]}"#, &["tags[0]", "sequence, expected a structure"]),
+            (
+                "RegisterTaskDefinition",
+                r#"{"containerDefinitions":[{},{"healthCheck":[["CMD"]]}]}"#,
+                &["containerDefinitions[1].healthCheck", "sequence, expected a structure"],
+            ),
+            (
+                "UpdateService",
+                r#"{"loadBalancers":[["arn"]]}"#,
+                &["loadBalancers[0]", "sequence, expected a structure"],
+            ),
+            ("RunTask", r#"{"overrides":5}"#, &["overrides", "integer `5`, expected a structure"]),
+            ("RunTask", r#"{"tags":{}}"#, &["tags", "map, expected a list of structures"]),
+            ("RunTask", r#"{"tags":[null]}"#, &["tags[0]", "null, expected a structure"]),
+            ("UpdateService", r#"{"loadBalancers":{}}"#, &["loadBalancers", "map"]),
+            ("DescribeTasks", r#"{"tasks":{}}"#, &["tasks", "map"]),
+            ("DescribeTasks", r#"{"tasks":[7]}"#, &["tasks[0]", "integer `7`, expected a string"]),
+            (
+                "RegisterTaskDefinition",
+                r#"{"containerDefinitions":[{"dockerLabels":[]}]}"#,
+                &["dockerLabels", "sequence"],
+            ),
+            // Numbers.
+            ("RunTask", r#"{"count":1.5}"#, &["count", "1.5"]),
+            ("RunTask", r#"{"count":"1"}"#, &["count", "string"]),
+            ("RunTask", r#"{"count":5000000000}"#, &["count", "5000000000"]),
+            ("RunTask", r#"{"count":-1e999}"#, &["count", "out of range"]),
+            ("RunTask", r#"{"count":NaN}"#, &["count", "expected"]),
+            ("RunTask", r#"{"group":1}"#, &["group", "integer `1`, expected a string"]),
+            ("RunTask", r#"{"enableExecuteCommand":1}"#, &["enableExecuteCommand", "integer `1`, expected a boolean"]),
+            // Times.
+            ("ListServiceDeployments", r#"{"createdAt":{"after":1e300}}"#, &["createdAt.after", "out of range"]),
+            ("ListServiceDeployments", r#"{"createdAt":{"after":9223372036854775807}}"#, &["createdAt.after", "range"]),
+            (
+                "ListServiceDeployments",
+                r#"{"createdAt":{"after":18446744073709551615}}"#,
+                &["createdAt.after", "range"],
+            ),
+            ("ListServiceDeployments", r#"{"createdAt":{"after":true}}"#, &["createdAt.after", "boolean"]),
+            // Enums.
+            ("RunTask", r#"{"launchType":1}"#, &["launchType", "integer `1`"]),
+            ("RunTask", r#"{"launchType":["EC2"]}"#, &["launchType", "sequence"]),
+            ("RunTask", r#"{"launchType":"ec2"}"#, &["launchType", "unknown value `ec2`"]),
+            // Texts.
+            ("RunTask", r#"{"group":"\ud800"}"#, &["group", "hex escape"]),
+            ("RunTask", r#"{"group":"\udc00\ud800"}"#, &["group", "hex escape"]),
+            ("RunTask", "{\"group\":\"a\nb\"}", &["group", "control character"]),
+            // The same member twice, and what has no end.
+            ("RunTask", r#"{"count":1,"count":2}"#, &["duplicate field `count`"]),
+            ("RunTask", &deep, &["tags[0]", "sequence, expected a structure"]),
+            ("RunTask", &deep_unknown, &["EOF"]),
+            ("RunTask", &long, &["tags", "more than 10000 structures"]),
+            ("RunTask", r#"{"tags":[{}"#, &["EOF"]),
+        ];
+        for (operation, body, parts) in table {
+            let error = refused(operation, body.as_bytes());
+            let shown: String = body.chars().take(80).collect();
+            for part in *parts {
+                assert!(error.contains(part), "{shown}: no {part:?} in {error:?}");
+            }
+        }
+        for body in [&b"{\"group\":\"\xff\"}"[..], b"\xef\xbb\xbf{}", b"{\"gr\xc3oup\":1}", b"{\"a\":\"\x00\"}"] {
+            refused("RunTask", body);
+        }
+    }
+
+    /// What AWS takes is taken: members that an operation doesn't have, `null`, empty structures, times in either form.
+    #[test]
+    fn leniency_is_aws_s() {
+        let table = [
+            ("RunTask", r#"{"unheardOf":[[[{"a":[1,2.5,null]}]]],"count":1}"#, r#"{"count":1}"#),
+            ("RunTask", r#"{"tags":null,"overrides":null,"launchType":null,"count":null,"group":null}"#, "{}"),
+            ("RunTask", r#"{"overrides":{"containerOverrides":null}}"#, r#"{"overrides":{}}"#),
+            ("RunTask", " {\n\t\"count\" : 1 } ", r#"{"count":1}"#),
+            ("UpdateService", r#"{"loadBalancers":null}"#, "{}"),
+            (
+                "ListServiceDeployments",
+                r#"{"createdAt":{"after":1700000000.25}}"#,
+                r#"{"createdAt":{"after":"2023-11-14T22:13:20.250Z"}}"#,
+            ),
+            ("ListServiceDeployments", r#"{"createdAt":{"before":-1}}"#, r#"{"createdAt":{"before":-1.0}}"#),
+        ];
+        for (operation, body, same) in table {
+            let read = |body: &str| Request::from_json(operation, body.as_bytes()).unwrap().unwrap();
+            assert_eq!(read(body), read(same), "{body}");
+        }
     }
 }

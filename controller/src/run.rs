@@ -30,7 +30,7 @@ use crate::peers::{Credentials, Dismissed, Links, from_hex, hex};
 use crate::propose::Admission;
 use crate::server::{ServeError, serve_clients, serve_peers};
 use crate::view::View;
-use crate::{foreign, leader, membership};
+use crate::{files, foreign, leader, membership};
 
 /// Why a controller didn't start, or can't go on. The process must exit with a failure.
 #[derive(Debug, thiserror::Error)]
@@ -275,6 +275,7 @@ pub async fn run_on(
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), RunError> {
     config.check()?;
+    files::raise();
     let mut shutdown = std::pin::pin!(shutdown);
     let starting = start(&config, &listeners);
     let running = tokio::select! {
@@ -435,6 +436,7 @@ async fn start(config: &Config, listeners: &Listeners) -> Result<Running, RunErr
         links: links.clone(),
         dirty,
         admission: Admission::default(),
+        held: Arc::default(),
         seeds: Seeds::new()?,
         clock: Clock::new(),
         leader: arc_swap::ArcSwapOption::empty(),

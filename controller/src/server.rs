@@ -48,9 +48,6 @@ pub enum ServeError {
         /// Why.
         source: tonic::transport::Error,
     },
-    /// The listener of the AWS port failed.
-    #[error("serving the AWS port: {0}")]
-    Aws(std::io::Error),
     /// The reflection service refused our own descriptors: a defect of the build.
     #[error("reflection: {0}")]
     Reflection(String),
@@ -65,10 +62,10 @@ pub(crate) async fn serve_clients(
     stop: CancellationToken,
 ) -> Result<(), ServeError> {
     let aws = async {
-        match aws {
-            Some((listener, gate)) => crate::aws::serve(Arc::clone(&core), listener, gate, stop.clone()).await,
-            None => Ok(()),
+        if let Some((listener, gate)) = aws {
+            crate::aws::serve(Arc::clone(&core), listener, gate, stop.clone()).await;
         }
+        Ok(())
     };
     tokio::try_join!(serve_api(Arc::clone(&core), api, stop.clone()), aws).map(drop)
 }

@@ -3,9 +3,11 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::Serializer;
 
 /// An enum with ECS's spelling of each value.
@@ -140,6 +142,108 @@ pub fn null_as_empty<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(f
     Option::<T>::deserialize(from).map(Option::unwrap_or_default)
 }
 
+/// Structures in one list that are read at most; a longer list is refused. Three bytes of JSON (`{},`) may become a thousand
+/// in memory, and ECS has no list of structures that is nearly as long.
+pub const STRUCTURES_MAX: usize = 10_000;
+
+/// Reads a structure, or `null` as none. A derived reader alone would take a list for a structure, member by member.
+///
+/// # Errors
+/// Anything else than a JSON object, and whatever the structure's own reader refuses.
+pub fn structure<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    from.deserialize_any(OptionalStructure(PhantomData))
+}
+
+/// Reads a list of structures, or `null` as an empty one.
+///
+/// # Errors
+/// As [`structure`]; or more than [`STRUCTURES_MAX`].
+pub fn structures<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Vec<T>, D::Error> {
+    from.deserialize_any(Structures(PhantomData))
+}
+
+struct Structure<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Structure<T> {
+    type Value = T;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<T, D::Error> {
+        from.deserialize_any(self)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Structure<T> {
+    type Value = T;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a structure")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(members))
+    }
+}
+
+struct OptionalStructure<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for OptionalStructure<T> {
+    type Value = Option<T>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a structure")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Self::Value, A::Error> {
+        Structure(PhantomData).visit_map(members).map(Some)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_none<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
+        from.deserialize_any(self)
+    }
+}
+
+struct Structures<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Structures<T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a list of structures")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        use serde::de::Error as _;
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element_seed(Structure(PhantomData))? {
+            if list.len() == STRUCTURES_MAX {
+                return Err(A::Error::custom(format_args!("a list of more than {STRUCTURES_MAX} structures")));
+            }
+            list.push(item);
+        }
+        Ok(list)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_none<E>(self) -> Result<Self::Value, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
+        from.deserialize_any(self)
+    }
+}
+
 /// Times.
 pub mod timestamp {
     use super::{Deserializer, Serializer, TIME_FORMAT, TimeFormat, TimeVisitor};
@@ -170,6 +274,17 @@ pub mod timestamp {
     }
 }
 
+/// Seconds from 1970 to the end of the year 9999, which is the last that ISO 8601 writes in four digits. Later times, and
+/// those as far before 1970, are refused: nobody may count on more when times are added up.
+const SECONDS_MAX: i64 = 253_402_300_799;
+
+fn bounded<E: serde::de::Error>(time: prost_types::Timestamp) -> Result<Option<prost_types::Timestamp>, E> {
+    match (-SECONDS_MAX..=SECONDS_MAX).contains(&time.seconds) {
+        true => Ok(Some(time)),
+        false => Err(E::custom("this time is out of range")),
+    }
+}
+
 struct TimeVisitor;
 
 impl<'de> Visitor<'de> for TimeVisitor {
@@ -191,8 +306,8 @@ impl<'de> Visitor<'de> for TimeVisitor {
         from.deserialize_any(self)
     }
 
-    fn visit_i64<E>(self, seconds: i64) -> Result<Self::Value, E> {
-        Ok(Some(prost_types::Timestamp { seconds, nanos: 0 }))
+    fn visit_i64<E: serde::de::Error>(self, seconds: i64) -> Result<Self::Value, E> {
+        bounded(prost_types::Timestamp { seconds, nanos: 0 })
     }
 
     fn visit_u64<E: serde::de::Error>(self, seconds: u64) -> Result<Self::Value, E> {
@@ -201,18 +316,15 @@ impl<'de> Visitor<'de> for TimeVisitor {
     }
 
     fn visit_f64<E: serde::de::Error>(self, seconds: f64) -> Result<Self::Value, E> {
-        const SECONDS_MAX: f64 = 253_402_300_799.0;
-        if !(-SECONDS_MAX..=SECONDS_MAX).contains(&seconds) {
-            return Err(E::custom("this time is out of range"));
-        }
-        #[allow(clippy::cast_possible_truncation, reason = "bounded above")]
+        #[allow(clippy::cast_possible_truncation, reason = "saturates, and is bounded below")]
         let millis = (seconds * 1_000.0).round() as i64;
         #[allow(clippy::cast_possible_truncation, reason = "less than 1,000,000,000")]
         let nanos = (millis.rem_euclid(1_000) * 1_000_000) as i32;
-        Ok(Some(prost_types::Timestamp { seconds: millis.div_euclid(1_000), nanos }))
+        bounded(prost_types::Timestamp { seconds: millis.div_euclid(1_000), nanos })
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
-        text.parse().map(Some).map_err(|_| E::custom(format_args!("`{text}` isn't a time in ISO 8601")))
+        let time = text.parse().map_err(|_| E::custom(format_args!("`{text}` isn't a time in ISO 8601")))?;
+        bounded(time)
     }
 }

@@ -45,6 +45,8 @@ pub struct Options {
     pub keys: Option<&'static str>,
     /// AWS's token buckets on the AWS wire.
     pub aws_throttling: bool,
+    /// Files that each process may have open; as here where it is unset.
+    pub files: Option<u64>,
     /// GPUs that each agent offers; with some it is of an instance type that has them.
     pub gpus: u32,
 }
@@ -61,6 +63,7 @@ impl Default for Options {
             capacity: (4_096, 8_192),
             keys: None,
             aws_throttling: false,
+            files: None,
             gpus: 0,
         }
     }
@@ -79,6 +82,7 @@ pub struct Member {
     pub aws_address: String,
     peer_address: String,
     kind: &'static str,
+    files: Option<u64>,
     config: PathBuf,
     log: PathBuf,
     /// Length of the log when the present process was started.
@@ -93,7 +97,15 @@ impl Member {
     /// It runs already, or can't be started.
     pub fn start(&mut self) -> Result<()> {
         ensure!(self.process.is_none(), "{} runs already", self.name);
-        let mut command = Command::new(crate::binary());
+        let mut command = match self.files {
+            // Both limits: it can't raise its own.
+            Some(files) => {
+                let mut shell = Command::new("sh");
+                shell.arg("-c").arg(format!("ulimit -n {files} && exec \"$0\" \"$@\"")).arg(crate::binary());
+                shell
+            }
+            None => Command::new(crate::binary()),
+        };
         command.env_clear().arg(self.kind).arg("--config").arg(&self.config).arg("--exit-with-parent");
         self.log_from = std::fs::read(&self.log).map_or(0, |bytes| bytes.len());
         self.process = Some(Process::start(&self.name, command, &self.log)?);
@@ -234,6 +246,7 @@ impl Cluster {
             aws_address: if is_controller { address()? } else { String::new() },
             peer_address: if is_controller { address()? } else { String::new() },
             kind,
+            files: self.options.files,
             name,
             process: None,
         })

@@ -2,12 +2,16 @@
 //! requests as gRPC: it decodes, hands on to the core, and words answers and errors as AWS does (ecs-semantics §1). It
 //! decides nothing. One port serves all regions: which one is meant is said by the credential scope of each request.
 
+mod connections;
 mod failure;
 pub(crate) mod gate;
+mod held;
 mod identity;
 pub(crate) mod keys;
+mod refusal;
 mod scope;
 mod signature;
+mod stalling;
 mod suites;
 mod throttle;
 
@@ -23,13 +27,17 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::context::Freshness;
+use crate::api::errors::ApiError;
 use crate::caller::Caller;
 use crate::core::Core;
+use crate::files;
 use crate::limits::{API_MESSAGE_BYTES_MAX, AWS_BODY_MAX, AWS_BODY_READ_MAX};
 use crate::request::Request;
-use crate::server::ServeError;
+use connections::Bounds;
 use failure::{Failure, with_id};
 use gate::Gate;
+pub(crate) use held::Held;
+use held::Share;
 use signature::Received;
 
 /// What `X-Amz-Target` begins with.
@@ -96,16 +104,10 @@ impl FromRef<Port> for Arc<Core> {
 }
 
 /// Serves AWS's clients until `stop`, then gives requests under way a while.
-pub(crate) async fn serve(
-    core: Arc<Core>,
-    listener: TcpListener,
-    gate: Gate,
-    stop: CancellationToken,
-) -> Result<(), ServeError> {
-    let port = Port { core, gate: Arc::new(gate) };
-    let router = suites::routes().fallback(any).with_state(port);
-    let serving = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
-    serving.await.map_err(ServeError::Aws)
+pub(crate) async fn serve(core: Arc<Core>, listener: TcpListener, gate: Gate, stop: CancellationToken) {
+    let (bounds, held) = (Bounds::of(files::limit()), Arc::clone(&core.held));
+    let router = suites::routes().fallback(any).with_state(Port { core, gate: Arc::new(gate) });
+    connections::serve(router, listener, bounds, held, stop).await;
 }
 
 /// Every other request: one operation.
@@ -120,7 +122,9 @@ async fn any(State(port): State<Port>, method: Method, uri: Uri, headers: Header
 
 async fn answer(port: &Port, uri: &Uri, headers: &HeaderMap, body: Body, id: &str) -> Result<Response, Failure> {
     let Port { core, gate } = port;
-    let bytes = body_of(body).await?;
+    // Held until the answer is rendered, which counts from then on.
+    let mut share = core.held.share();
+    let bytes = body_of(body, core, &mut share).await?;
     let received = Received { method: "POST", uri, headers, body: &bytes };
     let caller_of = |service: &str| gate.caller(&received, service, &core.scope, core.clock.wall_ms());
     let Some(target) = headers.get("x-amz-target") else {
@@ -135,24 +139,33 @@ async fn answer(port: &Port, uri: &Uri, headers: &HeaderMap, body: Body, id: &st
     let caller = caller_of(gate::ECS)?;
     gate.admit(operation, &caller)?;
     let body = call(port, operation, &bytes, &caller).await?;
-    Ok((StatusCode::OK, [("content-type", JSON)], body).into_response())
+    Ok((StatusCode::OK, [("content-type", JSON)], core.held.answer(body)).into_response())
 }
 
-/// The whole body. Of one that is too large the rest is read and forgotten, within bounds: a client that can't get rid of it
-/// would never see why it is refused.
-async fn body_of(body: Body) -> Result<Vec<u8>, Failure> {
+/// The whole body. Of one that is too large, or comes when too much is held already, the rest is read and forgotten, within
+/// bounds: a client that can't get rid of it would never see why it is refused.
+async fn body_of(body: Body, core: &Core, share: &mut Share) -> Result<Vec<u8>, Failure> {
     let read = async {
         let (mut whole, mut length, mut parts) = (Vec::new(), 0, body.into_data_stream());
+        let mut room = core.held.has_room();
         while let Some(part) = parts.next().await {
             let part = part.map_err(|_| Failure::cut_off("The body ended before its Content-Length."))?;
             length += part.len();
+            room = room && core.held.has_room();
             match length {
-                _ if length <= API_MESSAGE_BYTES_MAX => whole.extend_from_slice(&part),
+                _ if room && length <= API_MESSAGE_BYTES_MAX => {
+                    share.add(part.len());
+                    whole.extend_from_slice(&part);
+                }
                 _ if length <= AWS_BODY_READ_MAX => whole = Vec::new(),
                 _ => break,
             }
         }
-        if length > API_MESSAGE_BYTES_MAX { Err(Failure::too_large(API_MESSAGE_BYTES_MAX)) } else { Ok(whole) }
+        match length > API_MESSAGE_BYTES_MAX {
+            true => Err(Failure::too_large(API_MESSAGE_BYTES_MAX)),
+            false if !room => Err(ApiError::Overloaded("too many bytes are held".to_owned()).into()),
+            false => Ok(whole),
+        }
     };
     let late = |_| Err(Failure::cut_off("The body didn't come in time."));
     tokio::time::timeout(AWS_BODY_MAX, read).await.unwrap_or_else(late)
@@ -180,8 +193,12 @@ async fn call(port: &Port, operation: &str, body: &[u8], caller: &Caller) -> Res
     answered?.response.to_json().map_err(|error| Failure::internal(error.to_string()))
 }
 
-/// In the form of a UUID, as AWS gives them.
 fn request_id(core: &Core) -> String {
-    let hex = format!("{:032x}", core.seeds.next());
+    uuid(core.seeds.next())
+}
+
+/// In the form of a UUID, as AWS gives ids of requests.
+fn uuid(seed: u128) -> String {
+    let hex = format!("{seed:032x}");
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }

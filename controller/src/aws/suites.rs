@@ -31,7 +31,12 @@ async fn health(State(core): State<Arc<Core>>) -> Response {
     let leads = core.takes_part().is_ok() && core.leaderships.now().leader.is_some();
     let (status, word) =
         if leads { (StatusCode::OK, "available") } else { (StatusCode::SERVICE_UNAVAILABLE, "unavailable") };
-    let body = json!({ "services": { "ecs": word }, "version": crate::status::VERSION });
+    let load = json!({
+        "connections": core.held.connections(),
+        "bytesHeld": core.held.bytes(),
+        "writes": core.admission.under_way(),
+    });
+    let body = json!({ "services": { "ecs": word }, "version": crate::status::VERSION, "load": load });
     (status, axum::Json(body)).into_response()
 }
 
@@ -45,7 +50,8 @@ async fn reset(State(port): State<Port>, method: Method, uri: Uri, headers: Head
 
 async fn reset_all(port: &Port, method: &Method, uri: &Uri, headers: &HeaderMap, body: Body) -> Result<(), Failure> {
     port.gate.allows_reset()?;
-    let bytes = body_of(body).await?;
+    let mut share = port.core.held.share();
+    let bytes = body_of(body, &port.core, &mut share).await?;
     let received = Received { method: method.as_str(), uri, headers, body: &bytes };
     port.gate.caller(&received, gate::ECS, &port.core.scope, port.core.clock.wall_ms())?;
     Ok(port.core.reset().await?)

@@ -5,6 +5,7 @@
 mod aws;
 mod breaker;
 mod catch_up;
+mod connections;
 mod containers;
 mod credentials;
 mod definitions;
