@@ -1,0 +1,152 @@
+//! The load of the wire benchmark: one operation of ECS after the other over HTTP connections that are kept, the same bytes to
+//! whoever speaks the protocol.
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+use crate::cluster::CLUSTER;
+use crate::http::{Connection, aws_request};
+use crate::load;
+
+/// Tasks that DescribeTasks asks for.
+pub const DESCRIBED: usize = 10;
+/// Tasks of either side while reads are measured.
+pub const TASKS: usize = 100;
+/// Tasks that one RunTask may start.
+const TASKS_PER_CALL: usize = 10;
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// [`DESCRIBED`] tasks.
+    DescribeTasks,
+    /// All [`TASKS`].
+    ListTasks,
+    /// A new revision.
+    RegisterTaskDefinition,
+    /// One task.
+    RunTask,
+}
+
+impl Operation {
+    /// All, in the order in which they are measured: those that add something come last.
+    pub const ALL: [Self; 4] = [Self::DescribeTasks, Self::ListTasks, Self::RegisterTaskDefinition, Self::RunTask];
+
+    /// ECS's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::DescribeTasks => "DescribeTasks",
+            Self::ListTasks => "ListTasks",
+            Self::RegisterTaskDefinition => "RegisterTaskDefinition",
+            Self::RunTask => "RunTask",
+        }
+    }
+
+    fn body(self, arns: &[String]) -> Value {
+        match self {
+            Self::DescribeTasks => json!({ "cluster": CLUSTER, "tasks": arns }),
+            Self::ListTasks => json!({ "cluster": CLUSTER }),
+            Self::RegisterTaskDefinition => definition("revised"),
+            Self::RunTask => run(1),
+        }
+    }
+}
+
+fn definition(family: &str) -> Value {
+    json!({
+        "family": family,
+        "containerDefinitions": [{
+            "name": "app", "image": "busybox", "memory": 6, "essential": true,
+            "environment": [{ "name": "STAGE", "value": "bench" }, { "name": "LEVEL", "value": "info" }],
+            "command": ["sleep", "1000000"],
+        }],
+    })
+}
+
+fn run(count: usize) -> Value {
+    json!({ "cluster": CLUSTER, "taskDefinition": "bench", "count": count, "launchType": "EC2", "startedBy": "bench" })
+}
+
+/// One who speaks the protocol.
+#[derive(Debug)]
+pub struct Side {
+    /// For people.
+    pub name: &'static str,
+    /// `host:port`.
+    pub address: String,
+    arns: Vec<String>,
+}
+
+impl Side {
+    /// Registers what is run, and runs [`TASKS`] tasks.
+    ///
+    /// # Errors
+    /// Something is refused.
+    pub async fn prepare(name: &'static str, address: &str) -> Result<Self> {
+        let mut connection = Connection::dial(address).await?;
+        let mut side = Self { name, address: address.to_owned(), arns: Vec::new() };
+        side.ask(&mut connection, "RegisterTaskDefinition", &definition("bench")).await?;
+        while side.arns.len() < TASKS {
+            let answer = side.ask(&mut connection, "RunTask", &run(TASKS_PER_CALL)).await?;
+            let tasks = answer["tasks"].as_array().context("tasks")?;
+            ensure!(tasks.len() == TASKS_PER_CALL, "{name}: {answer}");
+            side.arns.extend(tasks.iter().filter_map(|task| task["taskArn"].as_str().map(str::to_owned)));
+        }
+        Ok(side)
+    }
+
+    async fn ask(&self, connection: &mut Connection, operation: &str, body: &Value) -> Result<Value> {
+        let request = aws_request(operation, &body.to_string());
+        let mut answer = connection.call(&request).await;
+        if answer.is_err() {
+            // A server may close after each answer.
+            *connection = Connection::dial(&self.address).await?;
+            answer = connection.call(&request).await;
+        }
+        let answer = answer?;
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        ensure!(answer.status == 200, "{} {operation}: {} {text}", self.name, answer.status);
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    /// Connections for a load of one operation, one for each client.
+    ///
+    /// # Errors
+    /// It can't be reached.
+    pub async fn calls(&self, operation: Operation, clients: usize) -> Result<Calls> {
+        let mut connections = Vec::with_capacity(clients);
+        for _ in 0..clients {
+            connections.push(Mutex::new(Some(Connection::dial(&self.address).await?)));
+        }
+        let body = operation.body(self.arns.get(..DESCRIBED).unwrap_or(&self.arns)).to_string();
+        Ok(Calls { connections, address: self.address.clone(), request: aws_request(operation.name(), &body) })
+    }
+}
+
+/// One request again and again over a set of connections.
+#[derive(Debug)]
+pub struct Calls {
+    connections: Vec<Mutex<Option<Connection>>>,
+    address: String,
+    request: Vec<u8>,
+}
+
+impl load::Target for Calls {
+    async fn write(&self, client: usize, _sequence: u64) -> Result<()> {
+        let mut place = self.connections[client % self.connections.len()].lock().await;
+        let mut connection = match place.take() {
+            Some(connection) => connection,
+            None => Connection::dial(&self.address).await?,
+        };
+        let answer = connection.call(&self.request).await?;
+        ensure!(answer.status == 200, "{}: {}", answer.status, String::from_utf8_lossy(&answer.body));
+        // Without tasks a RunTask has done nothing.
+        ensure!(!answer.body.starts_with(b"{\"tasks\":[],") && !answer.body.starts_with(b"{\"tasks\": [],"), "no task");
+        if answer.header("connection").is_none_or(|value| !value.eq_ignore_ascii_case("close")) {
+            *place = Some(connection);
+        }
+        Ok(())
+    }
+}
