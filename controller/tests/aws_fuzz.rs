@@ -37,6 +37,8 @@ const CHUNK: usize = 250;
 const AT_ONCE: usize = 16;
 /// Turns in which what was refused is sent again, until none of it is accepted any more.
 const AGAIN_MAX: usize = 8;
+/// Looks at the state that must all be the same before it counts as quiet.
+const QUIET: usize = 3;
 /// Memory that the process may have grown by in the end. What the accepted requests made is in it, and the log of it.
 const GROWTH_MAX: u64 = 400 * 1024 * 1024;
 /// Exceptions of AWS's front door, which stands before ECS.
@@ -164,6 +166,43 @@ async fn list(address: &str, operation: &str, mut body: Value, member: &str) -> 
     }
 }
 
+/// What goes on by itself after a write that was accepted: deployments end, services drain.
+const OF_SERVICES: [&str; 7] = [
+    "events",
+    "deployments",
+    "taskSets",
+    "pendingCount",
+    "runningCount",
+    "currentServiceDeployment",
+    "currentServiceRevisions",
+];
+
+/// Takes members away; of deployments and task sets the ids stay.
+fn without(rows: &mut Value, members: &[&str]) {
+    for row in rows.as_array_mut().into_iter().flatten() {
+        let of = |list: &Value| -> Vec<Value> {
+            list.as_array().into_iter().flatten().map(|one| json!([one["id"], one["taskDefinition"]])).collect()
+        };
+        row["ids"] = json!([of(&row["deployments"]), of(&row["taskSets"])]);
+        for member in members {
+            row[*member] = Value::Null;
+        }
+    }
+}
+
+/// The state once it stays as it is: what accepted writes have begun has come to its end.
+async fn quiet(address: &str) -> BTreeMap<String, Value> {
+    let last = Mutex::new((state(address).await, 0));
+    eventually("nothing goes on by itself", || async {
+        let now = state(address).await;
+        let mut last = last.lock().unwrap();
+        let times = if last.0 == now { last.1 + 1 } else { 0 };
+        *last = (now, times);
+        (times == QUIET).then(|| last.0.clone())
+    })
+    .await
+}
+
 /// Everything that reads show, but for what passes by itself.
 async fn state(address: &str) -> BTreeMap<String, Value> {
     let mut found = BTreeMap::new();
@@ -186,16 +225,15 @@ async fn state(address: &str) -> BTreeMap<String, Value> {
         for arns in services.chunks(10) {
             let body = json!({ "cluster": cluster, "services": arns, "include": ["TAGS"] });
             let mut shown = ask(address, "DescribeServices", body).await;
-            for service in shown["services"].as_array_mut().into_iter().flatten() {
-                service["events"] = json!(null);
-            }
+            without(&mut shown["services"], &OF_SERVICES);
             found.insert(format!("services {}", arns[0]), shown["services"].clone());
         }
         let body = json!({ "cluster": cluster });
         let instances = list(address, "ListContainerInstances", body, "containerInstanceArns").await;
         if !instances.is_empty() {
             let body = json!({ "cluster": cluster, "containerInstances": instances, "include": ["TAGS"] });
-            let shown = ask(address, "DescribeContainerInstances", body).await;
+            let mut shown = ask(address, "DescribeContainerInstances", body).await;
+            without(&mut shown["containerInstances"], &["agentConnected", "version"]);
             found.insert(format!("instances {cluster}"), shown["containerInstances"].clone());
         }
     }
@@ -272,7 +310,7 @@ async fn changes_nothing(address: &str, chunk: Vec<Spoilt>) -> usize {
     let (mut left, mut accepted) = refused(address, chunk).await;
     let all = accepted;
     for _ in 0..AGAIN_MAX {
-        let before = state(address).await;
+        let before = quiet(address).await;
         (left, accepted) = refused(address, left).await;
         if accepted > 0 {
             continue;
@@ -305,6 +343,12 @@ async fn malformed_requests_get_clean_errors_and_change_nothing() {
     let mut agent = Agent::open(&cluster.members[0].api, hello("fuzzed")).await;
     let instance = agent.welcome().await;
     drop(agent);
+    // Nothing is placed on it from then on.
+    eventually("its agent counts as gone", || async {
+        let shown = ask(&address, "DescribeContainerInstances", json!({ "containerInstances": [instance] })).await;
+        (shown["containerInstances"][0]["agentConnected"] == false).then_some(())
+    })
+    .await;
     let before = resident();
     let mut accepted = 0;
     for seed in [FIXED, fresh] {
