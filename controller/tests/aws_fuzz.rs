@@ -42,10 +42,11 @@ const QUIET: usize = 3;
 /// Memory that the process may have grown by in the end. What the accepted requests made is in it, and the log of it.
 const GROWTH_MAX: u64 = 400 * 1024 * 1024;
 /// Exceptions of AWS's front door, which stands before ECS.
-const FRONT_DOOR: [&str; 5] = [
+const FRONT_DOOR: [&str; 6] = [
     "SerializationException",
     "UnknownOperationException",
     "IncompleteSignatureException",
+    "InvalidSignatureException",
     "RequestEntityTooLargeException",
     "ThrottlingException",
 ];
@@ -230,11 +231,11 @@ async fn state(address: &str) -> BTreeMap<String, Value> {
         }
         let body = json!({ "cluster": cluster });
         let instances = list(address, "ListContainerInstances", body, "containerInstanceArns").await;
-        if !instances.is_empty() {
-            let body = json!({ "cluster": cluster, "containerInstances": instances, "include": ["TAGS"] });
+        for arns in instances.chunks(100) {
+            let body = json!({ "cluster": cluster, "containerInstances": arns, "include": ["TAGS"] });
             let mut shown = ask(address, "DescribeContainerInstances", body).await;
             without(&mut shown["containerInstances"], &["agentConnected", "version"]);
-            found.insert(format!("instances {cluster}"), shown["containerInstances"].clone());
+            found.insert(format!("instances {}", arns[0]), shown["containerInstances"].clone());
         }
     }
     for status in ["ACTIVE", "INACTIVE", "DELETE_IN_PROGRESS"] {

@@ -58,5 +58,13 @@ ListTagsForResource {"resourceArn":"$CLUSTER"}
 PutAccountSetting {"name":"containerInsights","value":"disabled","principalArn":"arn:aws:iam::000000000000:root"}
 PutAccountSettingDefault {"name":"containerInsights","value":"disabled"}
 DeleteAccountSetting {"name":"containerInsights"}
+RegisterContainerInstance {"cluster":"other","instanceIdentityDocument":"{\"instanceId\":\"i-1\",\"availabilityZone\":\"us-east-1a\"}","totalResources":[{"name":"CPU","type":"INTEGER","integerValue":2048},{"name":"PORTS","type":"STRINGSET","stringSetValue":["22"]}],"versionInfo":{"agentVersion":"1.97.1","dockerVersion":"DockerVersion: 25.0.8"},"attributes":[{"name":"ecs.os-type","value":"linux"}],"platformDevices":[{"id":"g","type":"GPU"}],"tags":[{"key":"a","value":"b"}]}
+UpdateContainerAgent {"cluster":"default","containerInstance":"$INSTANCE"}
+DiscoverPollEndpoint {"cluster":"default","containerInstance":"$INSTANCE"}
+SubmitTaskStateChange {"cluster":"default","task":"$TASK","status":"RUNNING","reason":"r","containers":[{"containerName":"app","status":"RUNNING","exitCode":0,"networkBindings":[{"bindIP":"0.0.0.0","containerPort":80,"hostPort":8080,"protocol":"tcp"}]}],"attachments":[{"attachmentArn":"a","status":"ATTACHED"}],"pullStartedAt":1700000000.5}
+SubmitContainerStateChange {"cluster":"default","task":"$TASK","containerName":"app","status":"STOPPED","exitCode":1,"reason":"r","runtimeId":"x"}
+SubmitAttachmentStateChanges {"cluster":"default","attachments":[{"attachmentArn":"a","status":"ATTACHED"}]}
+ExecuteCommand {"cluster":"default","task":"$TASK","container":"app","command":"sh","interactive":true}
+ListServicesByNamespace {"namespace":"shop","maxResults":5}
 ListAccountSettings {"name":"containerInsights","value":"disabled","effectiveSettings":true,"maxResults":5}
 "#;
