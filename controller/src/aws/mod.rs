@@ -4,6 +4,7 @@
 
 mod failure;
 mod identity;
+mod named;
 mod scope;
 
 use std::sync::Arc;
@@ -17,12 +18,14 @@ use axum::routing::get;
 use drydock_model::error::EcsError;
 use futures_util::StreamExt as _;
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::context::Freshness;
 use crate::caller::Caller;
 use crate::core::Core;
 use crate::limits::{API_MESSAGE_BYTES_MAX, AWS_BODY_MAX, AWS_BODY_READ_MAX};
+use crate::metrics::{self, Face};
 use crate::request::Request;
 use crate::server::ServeError;
 use failure::{Failure, with_id};
@@ -45,7 +48,8 @@ const NOT_SERVED: [&str; 8] = [
 
 /// Serves AWS's clients until `stop`, then gives requests under way a while.
 pub(crate) async fn serve(core: Arc<Core>, listener: TcpListener, stop: CancellationToken) -> Result<(), ServeError> {
-    let router = Router::new().route("/_drydock/health", get(health)).fallback(any).with_state(core);
+    let router = Router::new().route("/_drydock/health", get(health)).route("/metrics", get(figures));
+    let router = router.fallback(any).with_state(core);
     let serving = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
     serving.await.map_err(ServeError::Aws)
 }
@@ -59,13 +63,24 @@ async fn health(State(core): State<Arc<Core>>) -> Response {
     (status, axum::Json(body)).into_response()
 }
 
+/// This controller's figures. Any member or none may be asked: what is broken is just what one wants to see.
+async fn figures(State(core): State<Arc<Core>>) -> Response {
+    match metrics::text(&core) {
+        Ok(text) => (StatusCode::OK, [("content-type", metrics::CONTENT_TYPE)], text).into_response(),
+        Err(error) => Failure::internal(error.to_string()).into_response(),
+    }
+}
+
 /// Every other request: one operation.
 async fn any(State(core): State<Arc<Core>>, method: Method, uri: Uri, headers: HeaderMap, body: Body) -> Response {
-    let id = request_id(&core);
+    let (id, begun) = (request_id(&core), Instant::now());
     let answered = match (method, uri.path()) {
         (Method::POST, "/") => answer(&core, &headers, body, &id).await,
         _ => Err(Failure::unknown_operation()),
     };
+    let operation = named::operation(&headers, answered.is_ok());
+    let exception = answered.as_ref().err().map(Failure::exception);
+    core.metrics.requests.answered(Face::Aws, operation, exception, begun.elapsed());
     with_id(answered.unwrap_or_else(IntoResponse::into_response), &id)
 }
 

@@ -15,6 +15,7 @@ mod files;
 mod instances;
 mod lifecycle;
 mod membership;
+mod metrics;
 mod requests;
 mod task_sets;
 mod zones;
