@@ -16,6 +16,7 @@ mod instances;
 mod lifecycle;
 mod membership;
 mod metrics;
+mod pagination;
 mod requests;
 mod task_sets;
 mod zones;
