@@ -20,6 +20,7 @@ use crate::leadership::Leaderships;
 use crate::limits::{LEADER_WAIT_MAX, READ_INDEX_WAIT_MAX};
 use crate::machine::DirtyFeed;
 use crate::members::Directory;
+use crate::metrics::Metrics;
 use crate::peers::Links;
 use crate::propose::Admission;
 use crate::view::{Version, View};
@@ -47,6 +48,7 @@ pub(crate) struct Core {
     pub(crate) held: Arc<Held>,
     pub(crate) seeds: Seeds,
     pub(crate) clock: Clock,
+    pub(crate) metrics: Metrics,
     /// The leader's scope, while this controller leads.
     pub(crate) leader: ArcSwapOption<Leader>,
 }

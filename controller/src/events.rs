@@ -92,6 +92,13 @@ impl EventRing {
         if found.is_empty() { Next::Nothing(ring.applied.max(index)) } else { Next::Events(found) }
     }
 
+    /// How many entries it has, and about how many bytes.
+    pub(crate) fn held(&self) -> (u64, u64) {
+        let ring = self.lock();
+        let count = |number| u64::try_from(number).unwrap_or(u64::MAX);
+        (count(ring.entries.len()), count(ring.bytes))
+    }
+
     /// Told of the index of each newest event.
     pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
         self.0.newest.subscribe()

@@ -55,6 +55,7 @@ impl Forwarded {
             false => Scope { region: request.region, account: request.account_id },
         };
         let caller = Caller { scope, principal: request.caller };
+        core.metrics.requests.forwarded();
         let _admitted = core.admission.enter(request.body.len())?;
         let Answer { response, index } = core.write_here(&decoded, &caller, term).await?;
         Ok((index, response.encode().into()))

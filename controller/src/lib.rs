@@ -6,6 +6,7 @@
 //! - `write` and `read` are the paths of a request; `forward` hands one to the leader.
 //! - `leader` is everything that only the leader does, as one object that owns its tasks.
 //! - `peers` carries raft's messages, snapshots and forwarded requests; `membership` changes who the controllers are.
+//! - `metrics` counts what happens and prints it to whoever watches.
 //! - `explain` tells what the deciders say of a service or a task.
 //! - `api` is the gRPC edge, `aws` the AWS wire; `server` the ports, `files` how many sockets they may have.
 //!
@@ -33,6 +34,7 @@ pub mod limits;
 mod machine;
 mod members;
 mod membership;
+mod metrics;
 mod peers;
 mod propose;
 mod read;

@@ -2,31 +2,53 @@
 //! immutable version, the events, and what the leader's reconcilers should look at.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use drydock_consensus::{EntryRef, Halt, Membership, RaftId, Role, SnapshotError, SnapshotSource, StateMachine};
 use drydock_state::{Event, Key, Outcome, State};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::events::EventRing;
 use crate::leadership::Leaderships;
 use crate::members::Directory;
+use crate::metrics::Metrics;
 use crate::view::View;
 
 /// The keys that changed since the leader's loops last looked; clones share them.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct DirtyFeed(Arc<(Mutex<BTreeSet<Key>>, Notify)>);
+pub(crate) struct DirtyFeed(Arc<(Mutex<Dirty>, Notify)>);
+
+/// What waits for the leader's loop.
+#[derive(Debug, Default)]
+pub(crate) struct Dirty {
+    pub(crate) keys: BTreeSet<Key>,
+    /// When the first of them came.
+    pub(crate) since: Option<Instant>,
+}
 
 impl DirtyFeed {
+    fn lock(&self) -> MutexGuard<'_, Dirty> {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many keys wait.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().keys.len()
+    }
+
     /// Adds keys and wakes the leader's loop.
     pub(crate) fn add(&self, keys: BTreeSet<Key>) {
-        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).extend(keys);
+        let mut dirty = self.lock();
+        dirty.keys.extend(keys);
+        dirty.since.get_or_insert_with(Instant::now);
+        drop(dirty);
         self.0.1.notify_one();
     }
 
     /// All keys since the last call.
-    pub(crate) fn take(&self) -> BTreeSet<Key> {
-        std::mem::take(&mut *self.0.0.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn take(&self) -> Dirty {
+        std::mem::take(&mut *self.lock())
     }
 
     /// Ends once there are keys (or were, a moment ago).
@@ -52,15 +74,17 @@ pub(crate) struct Machine {
     pub(crate) leads: bool,
     pub(crate) new_events: Vec<(u64, Vec<Event>)>,
     pub(crate) new_dirty: BTreeSet<Key>,
+    pub(crate) metrics: Metrics,
+    /// The leader that was last known, and its term.
+    last_led: Option<(RaftId, u64)>,
 }
 
 impl Machine {
     pub(crate) fn new(
         view: View,
         events: EventRing,
-        leaderships: Leaderships,
-        directory: Directory,
-        dirty: DirtyFeed,
+        (leaderships, directory, dirty): (Leaderships, Directory, DirtyFeed),
+        metrics: Metrics,
     ) -> Self {
         Self {
             state: State::default(),
@@ -72,6 +96,8 @@ impl Machine {
             leads: false,
             new_events: Vec::new(),
             new_dirty: BTreeSet::new(),
+            metrics,
+            last_led: None,
         }
     }
 }
@@ -85,6 +111,7 @@ impl StateMachine for Machine {
             .apply_bytes(entry.index, entry.term, entry.payload)
             .map_err(|halt| Halt { index: entry.index, reason: halt.to_string() })?;
         if !applied.events.is_empty() {
+            self.metrics.events.count(&applied.events);
             self.new_events.push((entry.index, applied.events));
         }
         if self.leads {
@@ -103,6 +130,7 @@ impl StateMachine for Machine {
     }
 
     fn snapshot(&self) -> Box<dyn SnapshotSource> {
+        self.metrics.raft.snapshots_made.inc();
         Box::new(Export::of(self.state.clone()))
     }
 
@@ -121,6 +149,7 @@ impl StateMachine for Machine {
             None => imported,
         }
         .map_err(|reason| Halt { index, reason })?;
+        self.metrics.raft.snapshots_restored.inc();
         self.new_events.clear();
         self.new_dirty.clear();
         self.view.publish(self.state.clone(), index);
@@ -130,6 +159,14 @@ impl StateMachine for Machine {
 
     fn role_changed(&mut self, role: Role, term: u64, leader: Option<RaftId>) {
         self.leads = role == Role::Leader;
+        if role == Role::Candidate {
+            self.metrics.raft.elections.inc();
+        }
+        let led = leader.map(|leader| (leader, term));
+        if led.is_some() && led != self.last_led {
+            self.metrics.raft.leader_changes.inc();
+            self.last_led = led;
+        }
         if !self.leads {
             self.new_dirty.clear();
         }

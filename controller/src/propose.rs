@@ -1,7 +1,7 @@
 //! From a command to its outcome: the envelope that it travels in, the bound on how much is under way, and one turn
 //! through consensus. Proposals are pipelined: whoever proposes waits for its own outcome only.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use drydock_consensus::ProposeError;
 use drydock_model::error::EcsError;
@@ -29,6 +29,18 @@ pub(crate) struct Proposed {
 pub(crate) struct Admission {
     requests: AtomicUsize,
     bytes: AtomicUsize,
+    refused: AtomicU64,
+}
+
+/// What an [`Admission`] tells of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AdmissionFigures {
+    /// Requests under way.
+    pub(crate) requests: usize,
+    /// Their bytes.
+    pub(crate) bytes: usize,
+    /// Requests that were refused so far.
+    pub(crate) refused: u64,
 }
 
 /// A request that was let in; gives its share back when dropped.
@@ -49,9 +61,19 @@ impl Admission {
         let requests = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
         let all = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if requests > REQUESTS_IN_FLIGHT_MAX || (requests > 1 && all > REQUEST_BYTES_IN_FLIGHT_MAX) {
+            self.refused.fetch_add(1, Ordering::Relaxed);
             return Err(ApiError::Overloaded("Rate exceeded: too many requests are under way; retry later".to_owned()));
         }
         Ok(admitted)
+    }
+
+    /// How much is under way now.
+    pub(crate) fn figures(&self) -> AdmissionFigures {
+        AdmissionFigures {
+            requests: self.requests.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+        }
     }
 }
 
@@ -127,7 +149,7 @@ impl Core {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::{Admission, REQUEST_BYTES_IN_FLIGHT_MAX, REQUESTS_IN_FLIGHT_MAX};
+    use super::{Admission, AdmissionFigures, REQUEST_BYTES_IN_FLIGHT_MAX, REQUESTS_IN_FLIGHT_MAX};
 
     #[test]
     fn so_many_requests_and_so_many_bytes_are_let_in() {
@@ -140,7 +162,6 @@ mod tests {
         drop(large);
         assert!(admission.enter(1).is_ok());
         // Refused ones leave nothing behind.
-        assert_eq!(admission.requests.into_inner(), 0);
-        assert_eq!(admission.bytes.into_inner(), 0);
+        assert_eq!(admission.figures(), AdmissionFigures { requests: 0, bytes: 0, refused: 2 });
     }
 }

@@ -54,6 +54,16 @@ macro_rules! operations {
                 }
             }
 
+            /// ECS's name of an operation as a word of this program; `None` where there is no such operation.
+            #[must_use]
+            pub fn name_of(operation: &str) -> Option<&'static str> {
+                match operation {
+                    $(stringify!($write) => Some(stringify!($write)),)+
+                    $(stringify!($read) => Some(stringify!($read)),)+
+                    _ => None,
+                }
+            }
+
             /// Whether it changes something: the leader's business.
             #[must_use]
             pub const fn is_write(&self) -> bool {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use drydock_consensus::log_store::Vigil;
 use drydock_consensus::{
-    Fatal, Identity, Membership, Node, NodeOptions, RaftId, Start, StoreError, StoreKind, TransferError,
+    Fatal, Identity, Membership, Node, NodeOptions, OnSync, RaftId, Start, StoreError, StoreKind, TransferError,
 };
 use drydock_model::arn::Scope;
 use drydock_proto::control::AddControllerRequest;
@@ -25,6 +25,7 @@ use crate::leadership::Leaderships;
 use crate::limits::{DISK_LOOK, JOIN_RETRY, RUNTIME_BLOCKING_THREADS_MAX, RUNTIME_WORKERS, STOP_GRACE};
 use crate::machine::{DirtyFeed, Machine};
 use crate::members::{Directory, encode_context};
+use crate::metrics::Metrics;
 use crate::peers::server::PeerService;
 use crate::peers::{Credentials, Dismissed, Links, from_hex, hex};
 use crate::propose::Admission;
@@ -387,7 +388,10 @@ async fn start(config: &Config, listeners: &Listeners) -> Result<Running, RunErr
     let links = Links::new(directory.clone(), tokio::runtime::Handle::current());
     let (view, events, leaderships, dirty) =
         (View::new(drydock_state::State::default(), 0), EventRing::new(0), Leaderships::new(), DirtyFeed::default());
-    let machine = Machine::new(view.clone(), events.clone(), leaderships.clone(), directory.clone(), dirty.clone());
+    let metrics = Metrics::new();
+    let told = (leaderships.clone(), directory.clone(), dirty.clone());
+    let machine = Machine::new(view.clone(), events.clone(), told, metrics.clone());
+    let raft = metrics.raft.clone();
     let seed = u64::from_le_bytes(identity::random_id()?.to_le_bytes());
     let store = match config.log_store {
         LogStoreKind::RaftEngine => StoreKind::RaftEngine,
@@ -401,6 +405,7 @@ async fn start(config: &Config, listeners: &Listeners) -> Result<Running, RunErr
         start,
         config: drydock_consensus::Config::default(),
         seed,
+        on_sync: OnSync::new(move |took| raft.synced(took)),
     };
     let (tell_fatal, fatal) = oneshot::channel();
     let peers = links.clone();
@@ -439,6 +444,7 @@ async fn start(config: &Config, listeners: &Listeners) -> Result<Running, RunErr
         held: Arc::default(),
         seeds: Seeds::new()?,
         clock: Clock::new(),
+        metrics,
         leader: arc_swap::ArcSwapOption::empty(),
     });
     let forwarded = Forwarded::default();

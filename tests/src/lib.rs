@@ -2,6 +2,7 @@
 //! source tree for the house rules. Nothing here is part of the product.
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "test output is for whoever runs the tests")]
 
+pub mod aws_port;
 pub mod client;
 pub mod cluster;
 pub mod console;
@@ -12,6 +13,7 @@ pub mod etcd;
 pub mod http;
 pub mod load;
 pub mod moto;
+pub mod openmetrics;
 pub mod ports;
 pub mod process;
 pub mod stage;

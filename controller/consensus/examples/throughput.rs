@@ -83,6 +83,7 @@ fn start(folder: &Path, store: StoreKind) -> Vec<(Node, Handle<u64>)> {
             start: Start::Bootstrap(members.clone()),
             config: Config::default(),
             seed: id,
+            on_sync: drydock_consensus::OnSync::default(),
         };
         let fatal = |error| panic!("{error}");
         let (node, handle) = Node::start(options, Counter(0), Links(board.clone()), fatal).unwrap();

@@ -32,7 +32,7 @@ pub use config::Config;
 pub use error::{ConfError, Fatal, ProposeError, ReadError, TransferError};
 pub use log_store::{Identity, LogStore, StoreError, StoreKind};
 pub use membership::{Member, MemberChange, Membership, Standing};
-pub use node::{Handle, Node, NodeOptions, PeerState, PeerStatus, Start, Status};
+pub use node::{Handle, Node, NodeOptions, OnSync, PeerState, PeerStatus, Start, Status};
 pub use peers::{FetchError, Peers, SnapshotFetch};
 pub use snapshot::{SnapshotError, SnapshotMeta, SnapshotReader, SnapshotWriter};
 pub use state_machine::{Applied, EntryRef, Halt, Role, SnapshotSource, StateMachine};

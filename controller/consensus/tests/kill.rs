@@ -43,6 +43,7 @@ fn start(folder: &Path, store: StoreKind) -> (Node, Handle<u64>, Payloads) {
         start: Start::Bootstrap(Membership::bootstrap([(1, Vec::new())]).unwrap()),
         config: Config { snapshot_every_entries: 500, trailing_entries: 50, ..Config::default() },
         seed: 1,
+        on_sync: drydock_consensus::OnSync::default(),
     };
     let payloads = Payloads::default();
     let tape = Tape { payloads: payloads.clone() };

@@ -40,6 +40,7 @@ fn options(folder: &TempDir) -> NodeOptions {
         start: Start::Bootstrap(alone()),
         config: Config::default(),
         seed: 1,
+        on_sync: drydock_consensus::OnSync::default(),
     }
 }
 

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use drydock_proto::ecs;
 use drydock_proto::ecs::ecs_server::Ecs;
+use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
 use super::context::{Freshness, with_index};
+use super::errors::ApiError;
 use crate::caller::Caller;
 use crate::core::Core;
+use crate::metrics::Face;
 use crate::request::{Request as Operation, Response as Answered};
-use crate::write::unexpected;
+use crate::write::{Answer, unexpected};
 
 /// The service.
 pub(crate) struct EcsApi {
@@ -20,17 +23,23 @@ pub(crate) struct EcsApi {
 }
 
 impl EcsApi {
-    async fn answer(
+    async fn answer(&self, operation: Operation, metadata: &tonic::metadata::MetadataMap) -> Result<Answer, Status> {
+        let (name, begun) = (operation.operation(), Instant::now());
+        let answered = self.carry_out(operation, metadata).await;
+        let exception = answered.as_ref().err().map(ApiError::exception);
+        self.core.metrics.requests.answered(Face::Grpc, name, exception, begun.elapsed());
+        Ok(answered?)
+    }
+
+    async fn carry_out(
         &self,
         operation: Operation,
         metadata: &tonic::metadata::MetadataMap,
-    ) -> Result<crate::write::Answer, Status> {
-        let answer = if operation.is_write() {
-            self.core.write(operation, &self.caller).await?
-        } else {
-            self.core.read(operation, &self.caller, Freshness::of(metadata)?).await?
-        };
-        Ok(answer)
+    ) -> Result<Answer, ApiError> {
+        if operation.is_write() {
+            return self.core.write(operation, &self.caller).await;
+        }
+        self.core.read(operation, &self.caller, Freshness::of(metadata)?).await
     }
 }
 

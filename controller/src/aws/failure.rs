@@ -24,6 +24,11 @@ impl Failure {
         Self { status, exception: exception.to_owned(), message: message.into(), resource_ids: Vec::new() }
     }
 
+    /// Its exception's name.
+    pub(super) fn exception(&self) -> &str {
+        &self.exception
+    }
+
     /// No operation has that name.
     pub(super) fn unknown_operation() -> Self {
         Self::new(StatusCode::BAD_REQUEST, "UnknownOperationException", "")

@@ -8,6 +8,7 @@ pub(crate) mod gate;
 mod held;
 mod identity;
 pub(crate) mod keys;
+mod named;
 mod refusal;
 mod scope;
 mod signature;
@@ -21,9 +22,11 @@ use axum::body::Body;
 use axum::extract::{FromRef, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use drydock_model::error::EcsError;
 use futures_util::StreamExt as _;
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::context::Freshness;
@@ -32,6 +35,7 @@ use crate::caller::Caller;
 use crate::core::Core;
 use crate::files;
 use crate::limits::{API_MESSAGE_BYTES_MAX, AWS_BODY_MAX, AWS_BODY_READ_MAX};
+use crate::metrics::{self, Face};
 use crate::request::Request;
 use connections::Bounds;
 use failure::{Failure, with_id};
@@ -44,52 +48,6 @@ use signature::Received;
 const TARGET: &str = "AmazonEC2ContainerServiceV20141113.";
 /// What bodies are.
 const JSON: &str = "application/x-amz-json-1.1";
-/// Operations of ECS beyond the classic surface: known, and not there.
-const BEYOND: [(&str, &[&str]); 3] = [
-    (
-        "daemons of ECS Managed Instances",
-        &[
-            "CreateDaemon",
-            "DeleteDaemon",
-            "DeleteDaemonTaskDefinition",
-            "DescribeDaemon",
-            "DescribeDaemonDeployments",
-            "DescribeDaemonRevisions",
-            "DescribeDaemonTaskDefinition",
-            "ListDaemonDeployments",
-            "ListDaemonTaskDefinitions",
-            "ListDaemons",
-            "RegisterDaemonTaskDefinition",
-            "UpdateDaemon",
-        ],
-    ),
-    (
-        "the express mode",
-        &[
-            "CreateExpressGatewayService",
-            "DeleteExpressGatewayService",
-            "DescribeExpressGatewayService",
-            "UpdateExpressGatewayService",
-        ],
-    ),
-    (
-        "gateways",
-        &[
-            "AssociateGatewayWithCluster",
-            "CreateGateway",
-            "DeleteGateway",
-            "DescribeGateway",
-            "DescribeGatewayResources",
-            "DescribeGatewayRoute",
-            "DisassociateGatewayFromCluster",
-            "ListGatewayClusterAssociations",
-            "ListGatewayRoutes",
-            "ListGateways",
-            "UpdateGateway",
-        ],
-    ),
-];
-
 /// What requests are answered with.
 #[derive(Clone)]
 struct Port {
@@ -106,17 +64,29 @@ impl FromRef<Port> for Arc<Core> {
 /// Serves AWS's clients until `stop`, then gives requests under way a while.
 pub(crate) async fn serve(core: Arc<Core>, listener: TcpListener, gate: Gate, stop: CancellationToken) {
     let (bounds, held) = (Bounds::of(files::limit()), Arc::clone(&core.held));
-    let router = suites::routes().fallback(any).with_state(Port { core, gate: Arc::new(gate) });
+    let router =
+        suites::routes().route("/metrics", get(figures)).fallback(any).with_state(Port { core, gate: Arc::new(gate) });
     connections::serve(router, listener, bounds, held, stop).await;
+}
+
+/// This controller's figures. Any member or none may be asked: what is broken is just what one wants to see.
+async fn figures(State(core): State<Arc<Core>>) -> Response {
+    match metrics::text(&core) {
+        Ok(text) => (StatusCode::OK, [("content-type", metrics::CONTENT_TYPE)], text).into_response(),
+        Err(error) => Failure::internal(error.to_string()).into_response(),
+    }
 }
 
 /// Every other request: one operation.
 async fn any(State(port): State<Port>, method: Method, uri: Uri, headers: HeaderMap, body: Body) -> Response {
-    let id = request_id(&port.core);
+    let (id, begun) = (request_id(&port.core), Instant::now());
     let answered = match (&method, uri.path()) {
         (&Method::POST, "/") => answer(&port, &uri, &headers, body, &id).await,
         _ => Err(Failure::unknown_operation()),
     };
+    let operation = named::operation(&headers, answered.is_ok());
+    let exception = answered.as_ref().err().map(Failure::exception);
+    port.core.metrics.requests.answered(Face::Aws, operation, exception, begun.elapsed());
     with_id(answered.unwrap_or_else(IntoResponse::into_response), &id)
 }
 
@@ -175,9 +145,8 @@ async fn call(port: &Port, operation: &str, body: &[u8], caller: &Caller) -> Res
     // A client without anything to say may say nothing.
     let body: &[u8] = if body.is_empty() { b"{}" } else { body };
     let Some(decoded) = Request::from_json(operation, body) else {
-        let beyond = BEYOND.iter().find(|(_, operations)| operations.contains(&operation));
-        return Err(match beyond {
-            Some((what, _)) => {
+        return Err(match named::beyond(operation) {
+            Some((_, what)) => {
                 EcsError::unsupported(format!("{operation} isn't supported: Drydock has no part in {what}.")).into()
             }
             None => Failure::unknown_operation(),

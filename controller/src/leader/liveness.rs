@@ -30,6 +30,10 @@ pub(crate) async fn run(core: Arc<Core>, leader: Arc<Leader>) {
                     break;
                 }
             }
+            if connected {
+                core.metrics.agents.disconnects.inc();
+                core.metrics.agents.heartbeats_missed.inc_by(u64::from(HEARTBEATS_MISSED_MAX));
+            }
             leader.sessions.give_up(key);
         }
     }

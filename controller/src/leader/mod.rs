@@ -71,7 +71,7 @@ impl Scope {
         tracing::info!(term, "this controller leads");
         core.clock.go_on_from(core.view.now().state.now());
         // Keys of the time before are of no use: the reconciler begins with all of them.
-        core.dirty.take();
+        drop(core.dirty.take());
         let (a, b) = (|| Arc::clone(core), || Arc::clone(&leader));
         leader.spawn(epoch::run(a(), b()));
         leader.spawn(reconciler::run(a(), b()));

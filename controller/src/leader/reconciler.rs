@@ -22,13 +22,16 @@ const CALLER: &str = "service-scheduler";
 pub(crate) async fn run(core: Arc<Core>, leader: Arc<Leader>) {
     let mut dirty = everything(&core.view.now().state);
     loop {
-        dirty.append(&mut core.dirty.take());
+        let mut changed = core.dirty.take();
+        dirty.append(&mut changed.keys);
         wake_sessions(&leader, &core.view.now().state, &dirty);
         let stamp = core.stamp(leader.term);
         let version = core.view.now();
         let now = stamp.now_ms.max(version.state.now());
+        let begun = Instant::now();
         let step = drydock_reconcile::step(&version.state, &dirty, now, stamp.seed, PLAN_CHANGES_PER_STEP);
         drop(version);
+        count(&core, &step, begun, changed.since);
         for explanation in &step.explanations {
             tracing::debug!(?explanation, "a service waits");
         }
@@ -44,6 +47,15 @@ pub(crate) async fn run(core: Arc<Core>, leader: Arc<Leader>) {
             // The budget left something over though nothing was proposed: go on, but let others run.
             Turn::Quiet => tokio::task::yield_now().await,
         }
+    }
+}
+
+fn count(core: &Core, step: &Step, begun: Instant, changed_since: Option<Instant>) {
+    let figures = &core.metrics.reconciler;
+    figures.steps.observe(begun.elapsed().as_secs_f64());
+    figures.changes.inc_by(u64::try_from(step.plan.changes.len()).unwrap_or(u64::MAX));
+    if let Some(since) = changed_since {
+        figures.lag.observe(since.elapsed().as_secs_f64());
     }
 }
 

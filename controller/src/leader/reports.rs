@@ -60,6 +60,11 @@ impl Reports {
         self.0.more.notify_one();
     }
 
+    /// How many wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.lock().len()
+    }
+
     /// The next command's worth.
     fn take(&self) -> Vec<Waiting> {
         let (mut batch, mut bytes) = (Vec::new(), 0);

@@ -209,6 +209,11 @@ impl Links {
         self.lock().get(&peer).map(|link| link.channel.clone())
     }
 
+    /// To how many peers a stream is open.
+    pub(crate) fn connected(&self) -> usize {
+        self.lock().values().filter(|link| link.connected()).count()
+    }
+
     /// Ends all links.
     pub(crate) fn close(&self) {
         self.lock().clear();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use drydock_model::arn::Scope;
 use imbl::{OrdMap, OrdSet};
 
+use crate::census::Census;
 use crate::fleet::Fleet;
 use crate::key::{ClusterId, DefinitionKey, DeploymentKey, InstanceKey, Key, Millis, ScopeId, ServiceKey, TokenKey};
 
@@ -33,6 +34,7 @@ pub(crate) struct Indices {
     pub(crate) deployment_counts: OrdMap<DeploymentKey, TaskCounts>,
     pub(crate) instance_counts: OrdMap<InstanceKey, TaskCounts>,
     pub(crate) fleets: OrdMap<ClusterId, Arc<Fleet>>,
+    pub(crate) census: Census,
 }
 
 /// How many tasks something has, by where they are. The four are disjoint.

@@ -16,6 +16,7 @@
 mod apply;
 pub mod billing;
 pub mod capacity;
+mod census;
 pub mod codec;
 pub mod command;
 pub mod event;
@@ -33,6 +34,7 @@ mod table;
 mod write;
 
 pub use apply::{CHECKPOINT_EVERY, CHECKPOINTS_MAX, DEPLOYMENTS_KEPT_MAX, TASK_SETS_MAX};
+pub use census::Census;
 pub use command::{Command, Envelope};
 pub use event::{Event, EventKind};
 pub use index::{ClusterCounts, TaskCounts};

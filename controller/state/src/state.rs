@@ -9,6 +9,7 @@ use drydock_model::billing::Usage;
 use drydock_proto::ecs::SettingName;
 use imbl::{OrdMap, OrdSet};
 
+use crate::census::Census;
 use crate::index::{ClusterCounts, Indices, TaskCounts};
 use crate::key::{
     ClusterId, DefinitionKey, DeploymentKey, FamilyKey, InstanceKey, Key, Millis, RevisionKey, ScopeId, ServiceKey,
@@ -90,6 +91,12 @@ impl State {
     #[must_use]
     pub fn scope_id(&self, scope: &Scope) -> Option<ScopeId> {
         self.index.scope_ids.get(scope).copied()
+    }
+
+    /// How many rows of each kind are in which status, of all scopes.
+    #[must_use]
+    pub const fn census(&self) -> &Census {
+        &self.index.census
     }
 
     /// A cluster, INACTIVE ones too.

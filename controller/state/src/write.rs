@@ -107,6 +107,7 @@ impl State {
         if old.is_none() {
             self.index.cluster_names.insert((row.scope, Arc::clone(&row.name)), row.id);
         }
+        self.index.census.move_cluster(old.as_deref(), Some(&row));
         let key = || Key::Cluster(row.id);
         self.move_deadlines(key, old.as_deref().map(cluster_deadlines), Some(cluster_deadlines(&row)));
         row
@@ -115,6 +116,7 @@ impl State {
     pub(crate) fn remove_cluster(&mut self, id: ClusterId) {
         if let Some(old) = self.clusters.remove(&id) {
             self.index.cluster_names.remove(&(old.scope, Arc::clone(&old.name)));
+            self.index.census.move_cluster(Some(&old), None);
             self.move_deadlines(|| Key::Cluster(id), Some(cluster_deadlines(&old)), None);
         }
     }
@@ -154,6 +156,7 @@ impl State {
     pub(crate) fn put_instance(&mut self, row: InstanceRow) -> Arc<InstanceRow> {
         let row = Arc::new(row);
         let old = self.instances.put(Arc::clone(&row));
+        self.index.census.move_instance(old.as_deref(), Some(&row));
         let before = old.as_deref().map_or(0, registered);
         let after = registered(&row);
         if old.is_none() || before != after {
@@ -184,6 +187,7 @@ impl State {
 
     pub(crate) fn remove_instance(&mut self, key: InstanceKey) {
         let Some(old) = self.instances.remove(&key) else { return };
+        self.index.census.move_instance(Some(&old), None);
         let registered = registered(&old);
         self.count_cluster(key.cluster, |counts| {
             counts.registered_instances = counts.registered_instances.saturating_sub(registered);
@@ -197,6 +201,7 @@ impl State {
     pub(crate) fn put_service(&mut self, row: ServiceRow) -> Arc<ServiceRow> {
         let row = Arc::new(row);
         let old = self.services.put(Arc::clone(&row));
+        self.index.census.move_service(old.as_deref(), Some(&row));
         if old.is_none() {
             let name = (row.key.cluster, Arc::clone(&row.name));
             // Rows come in the order of their numbers, on import too: the latest incarnation has the name.
@@ -224,6 +229,7 @@ impl State {
 
     pub(crate) fn remove_service(&mut self, key: ServiceKey) {
         let Some(old) = self.services.remove(&key) else { return };
+        self.index.census.move_service(Some(&old), None);
         let name = (key.cluster, Arc::clone(&old.name));
         if self.index.service_names.get(&name) == Some(&key) {
             self.index.service_names.remove(&name);
@@ -244,6 +250,7 @@ impl State {
     pub(crate) fn put_deployment(&mut self, row: DeploymentRow) -> Arc<DeploymentRow> {
         let row = Arc::new(row);
         let old = self.deployments.put(Arc::clone(&row));
+        self.index.census.move_deployment(old.as_deref(), Some(&row));
         let key = || Key::Deployment(row.key);
         self.move_deadlines(key, old.as_deref().map(deployment_deadlines), Some(deployment_deadlines(&row)));
         row
@@ -251,6 +258,7 @@ impl State {
 
     pub(crate) fn remove_deployment(&mut self, key: DeploymentKey) {
         if let Some(old) = self.deployments.remove(&key) {
+            self.index.census.move_deployment(Some(&old), None);
             self.move_deadlines(|| Key::Deployment(key), Some(deployment_deadlines(&old)), None);
         }
     }
@@ -333,6 +341,7 @@ impl State {
 
     fn reindex_task(&mut self, key: TaskKey, old: Option<&TaskRow>, new: Option<&TaskRow>) {
         self.move_deadlines(|| Key::Task(key), old.map(task_deadlines), new.map(task_deadlines));
+        self.index.census.move_task(old, new);
         self.count_in_group(old, new);
         self.index_waiting(key, old.filter(|row| row.is_waiting()), new.filter(|row| row.is_waiting()));
         let (before, after) = (old.map(Place::of), new.map(Place::of));

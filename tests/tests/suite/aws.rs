@@ -1,16 +1,18 @@
 //! AWS's own clients against three controllers: the AWS CLI with its waiters, and Terraform with the AWS provider. They know
 //! nothing of Drydock but an endpoint. Where one isn't installed its test says that it is skipped.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use drydock_tests::cluster::{Cluster, Options};
+use drydock_tests::cluster::{Cluster, Member, Options};
+use drydock_tests::ecs_client::{Ecs, SETTLE_MAX};
 use drydock_tests::process::Run;
 use drydock_tests::{wait, workspace};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::task::JoinHandle;
 
 use super::is_installed;
 
@@ -207,42 +209,150 @@ fn main_tf(endpoint: &str) -> Result<String> {
     Ok(block.replace("http://127.0.0.1:4566", endpoint))
 }
 
+/// Terraform in a folder of its own, with the configuration of docs/aws.md for one endpoint.
+struct Terraform {
+    home: PathBuf,
+}
+
+impl Terraform {
+    /// Laid and initialised.
+    fn of(cluster: &Cluster, endpoint: usize) -> Result<Self> {
+        let mirror = provider_mirror().context("no mirror")?;
+        let home = cluster.folder().join("terraform");
+        std::fs::create_dir(&home)?;
+        let settings = format!("provider_installation {{\n  filesystem_mirror {{\n    path = {mirror:?}\n  }}\n}}\n");
+        std::fs::write(home.join("settings"), settings)?;
+        let endpoint = format!("http://{}", cluster.controllers[endpoint].aws_address);
+        std::fs::write(home.join("main.tf"), main_tf(&endpoint)?)?;
+        let terraform = Self { home };
+        terraform.runs(&["init"])?;
+        Ok(terraform)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = client("terraform", &self.home);
+        command.env("TF_CLI_CONFIG_FILE", self.home.join("settings"));
+        command.env("CHECKPOINT_DISABLE", "1").args(arguments).arg("-no-color").arg("-input=false");
+        command
+    }
+
+    /// Runs it to its end, which must be a success; with `-detailed-exitcode` that means that there is nothing to do.
+    fn runs(&self, arguments: &[&str]) -> Result<String> {
+        Run::of(&mut self.command(arguments))?.ok().with_context(|| format!("terraform {arguments:?}"))
+    }
+
+    /// The same in the background.
+    fn begins(&self, arguments: &[&str]) -> JoinHandle<Result<String>> {
+        let mut command = self.command(arguments);
+        tokio::task::spawn_blocking(move || Run::of(&mut command)?.ok())
+    }
+
+    /// Destroys everything, after which nothing of it is there.
+    fn destroys(&self, cluster: &Cluster, arguments: &[&str]) -> Result<()> {
+        let destroyed = self.runs(&[&["destroy", "-auto-approve"], arguments].concat())?;
+        assert!(destroyed.contains("4 destroyed"), "{destroyed}");
+        let left: Vec<String> = ["service", "task-definition", "cluster"]
+            .into_iter()
+            .map(|noun| Ok(cluster.command(&[noun, "list"])?.stdout))
+            .collect::<Result<_>>()?;
+        assert!(!left.concat().contains("shop") && !left[2].contains("other"), "{left:?}");
+        Ok(())
+    }
+}
+
+fn has_terraform() -> bool {
+    let there = is_installed("terraform") && provider_mirror().is_some();
+    if !there {
+        println!("skipped: Terraform needs a folder tf-plugins with the AWS provider");
+    }
+    there
+}
+
 /// Applied, planned again without a change, changed, planned again, destroyed: what drifts here makes plans that never end.
 #[tokio::test(flavor = "multi_thread")]
 async fn terraform_applies_and_then_has_nothing_to_do() -> Result<()> {
-    let Some(mirror) = provider_mirror().filter(|_| is_installed("terraform")) else {
-        println!("skipped: Terraform needs a folder tf-plugins with the AWS provider");
+    if !has_terraform() {
         return Ok(());
-    };
+    }
     let cluster = Cluster::start(Options { instances: 2, healthy_after_ms: 200, ..Options::default() }).await?;
-    let home = cluster.folder().join("terraform");
-    std::fs::create_dir(&home)?;
-    let settings = format!("provider_installation {{\n  filesystem_mirror {{\n    path = {mirror:?}\n  }}\n}}\n");
-    std::fs::write(home.join("settings"), settings)?;
     // The second one, whoever leads.
-    let endpoint = format!("http://{}", cluster.controllers[1].aws_address);
-    std::fs::write(home.join("main.tf"), main_tf(&endpoint)?)?;
-    let terraform = |arguments: &[&str], expected: i32| -> Result<String> {
-        let mut command = client("terraform", &home);
-        command.env("TF_CLI_CONFIG_FILE", home.join("settings"));
-        command.env("CHECKPOINT_DISABLE", "1").args(arguments).arg("-no-color").arg("-input=false");
-        let ran = Run::of(&mut command)?;
-        ensure!(ran.code == expected, "terraform {arguments:?} ended with {}: {}{}", ran.code, ran.stdout, ran.stderr);
-        Ok(ran.stdout)
-    };
-    terraform(&["init"], 0)?;
-    let applied = terraform(&["apply", "-auto-approve"], 0)?;
+    let terraform = Terraform::of(&cluster, 1)?;
+    let applied = terraform.runs(&["apply", "-auto-approve"])?;
     assert!(applied.contains("4 added, 0 changed, 0 destroyed"), "{applied}");
     let service = cluster.command(&["service", "describe", "shop", "--output", "json"])?;
     assert!(service.stdout.contains("\"runningCount\": 2"), "it waited for the steady state: {}", service.stdout);
-    // With -detailed-exitcode 0 is: nothing to do.
-    terraform(&["plan", "-detailed-exitcode"], 0)?;
-    let changed = terraform(&["apply", "-auto-approve", "-var", "image=nginx:1.28"], 0)?;
+    terraform.runs(&["plan", "-detailed-exitcode"])?;
+    let changed = terraform.runs(&["apply", "-auto-approve", "-var", "image=nginx:1.28"])?;
     assert!(changed.contains("1 added, 1 changed, 1 destroyed"), "{changed}");
-    terraform(&["plan", "-detailed-exitcode", "-var", "image=nginx:1.28"], 0)?;
-    let destroyed = terraform(&["destroy", "-auto-approve", "-var", "image=nginx:1.28"], 0)?;
-    assert!(destroyed.contains("4 destroyed"), "{destroyed}");
-    let left = cluster.command(&["service", "list"])?.stdout + &cluster.command(&["task-definition", "list"])?.stdout;
-    assert!(!left.contains("shop"), "{left}");
+    terraform.runs(&["plan", "-detailed-exitcode", "-var", "image=nginx:1.28"])?;
+    terraform.destroys(&cluster, &["-var", "image=nginx:1.28"])?;
+    cluster.finish().await
+}
+
+/// While Terraform waits for the service, which can't be steady as long as no agent runs: kills the leader, starts it again on
+/// its ports where it is Terraform's endpoint, and then the agents.
+async fn apply_while_the_leader_dies(
+    cluster: &mut Cluster,
+    (terraform, endpoint): (&Terraform, usize),
+    (arguments, image): (&[&str], &str),
+) -> Result<()> {
+    cluster.agents.iter_mut().try_for_each(Member::kill)?;
+    let applying = terraform.begins(&[&["apply", "-auto-approve"], arguments].concat());
+    let ecs = ecs_of(cluster)?;
+    wait::holds("the service is to run the image", SETTLE_MAX, async || {
+        let wanted = ecs.service("shop").await?.task_definition.context("a task definition")?;
+        let found = cluster.command(&["task-definition", "describe", &wanted, "--output", "json"])?.stdout;
+        ensure!(found.contains(image), "{found}");
+        Ok(())
+    })
+    .await?;
+    let leader = cluster.leader().await?;
+    assert!(!applying.is_finished(), "it waits for the steady state");
+    cluster.controllers[leader].kill()?;
+    cluster.leader().await?;
+    if leader == endpoint {
+        cluster.controllers[leader].start()?;
+        cluster.leader().await?;
+    }
+    assert!(!applying.is_finished(), "it goes on waiting");
+    cluster.agents.iter_mut().try_for_each(Member::start)?;
+    applying.await??;
+    let service = ecs_of(cluster)?.service("shop").await?;
+    assert_eq!((service.running_count(), service.deployments.len()), (2, 1), "{service:?}");
+    terraform.runs(&[&["plan", "-detailed-exitcode"], arguments].concat()).map(drop)
+}
+
+fn ecs_of(cluster: &Cluster) -> Result<Ecs> {
+    Ok(Ecs { apis: cluster.apis()? })
+}
+
+/// kill -9 of the leader while Terraform waits at another controller for what it made.
+#[tokio::test(flavor = "multi_thread")]
+async fn terraform_applies_though_the_leader_is_killed_meanwhile() -> Result<()> {
+    if !has_terraform() {
+        return Ok(());
+    }
+    let mut cluster = Cluster::start(Options { instances: 2, healthy_after_ms: 200, ..Options::default() }).await?;
+    let endpoint = (cluster.leader().await? + 1) % 3;
+    let terraform = Terraform::of(&cluster, endpoint)?;
+    apply_while_the_leader_dies(&mut cluster, (&terraform, endpoint), (&[], "nginx:1.27")).await?;
+    terraform.destroys(&cluster, &[])?;
+    cluster.finish().await
+}
+
+/// kill -9 of the very controller that Terraform asks, and that leads, while it waits for a change of the image.
+#[tokio::test(flavor = "multi_thread")]
+async fn terraform_applies_though_its_endpoint_is_killed_and_comes_back() -> Result<()> {
+    if !has_terraform() {
+        return Ok(());
+    }
+    let mut cluster = Cluster::start(Options { instances: 2, healthy_after_ms: 200, ..Options::default() }).await?;
+    let endpoint = cluster.leader().await?;
+    let terraform = Terraform::of(&cluster, endpoint)?;
+    terraform.runs(&["apply", "-auto-approve"])?;
+    assert_eq!(cluster.leader().await?, endpoint, "nothing has happened to it");
+    let changed = ["-var", "image=nginx:1.28"];
+    apply_while_the_leader_dies(&mut cluster, (&terraform, endpoint), (&changed, "nginx:1.28")).await?;
+    terraform.destroys(&cluster, &changed)?;
     cluster.finish().await
 }

@@ -17,6 +17,8 @@ mod files;
 mod instances;
 mod lifecycle;
 mod membership;
+mod metrics;
+mod pagination;
 mod requests;
 mod task_sets;
 mod zones;

@@ -11,10 +11,10 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use protobuf::Message as _;
 use raft::eraftpb::{Message, MessageType};
 
-use super::Status;
 use super::handle::Shared;
 use super::intake::{Intake, Proposal};
 use super::reply::{Reply, Waiter, Waiting};
+use super::{OnSync, Status};
 use crate::RaftId;
 use crate::config::{Config, INPUTS_PER_LOOP_MAX};
 use crate::core::{Core, Effects, Input, LogRead, MakeSnapshot, Resolved};
@@ -77,6 +77,7 @@ pub(super) struct Driver<S: StateMachine, P: Peers> {
     shared: Arc<Shared>,
     waiting: Waiting<S::Outcome>,
     config: Config,
+    on_sync: OnSync,
     ticked: Instant,
     /// What carrying out work led to; fed when raft may be fed again.
     later: Vec<Input>,
@@ -95,7 +96,7 @@ impl<S: StateMachine, P: Peers> Driver<S, P> {
         commands: Receiver<Command>,
         intake: Arc<Intake<S::Outcome>>,
         shared: Arc<Shared>,
-        config: Config,
+        (config, on_sync): (Config, OnSync),
     ) -> Self {
         Self {
             core,
@@ -107,6 +108,7 @@ impl<S: StateMachine, P: Peers> Driver<S, P> {
             shared,
             waiting: Waiting::new(),
             config,
+            on_sync,
             ticked: Instant::now(),
             later: Vec::new(),
             stop_by: None,
@@ -248,8 +250,10 @@ impl<S: StateMachine, P: Peers> Driver<S, P> {
                 self.core.install(&mut chunks)?;
             }
             if let Some(batch) = &work.write {
+                let begun = Instant::now();
                 self.store.append(batch)?;
                 self.store.sync()?;
+                (self.on_sync.0)(begun.elapsed());
             }
             let effects = self.core.persisted(work.write)?;
             self.perform(effects)?;

@@ -8,8 +8,11 @@ mod reply;
 mod start;
 mod status;
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 pub use handle::Handle;
 pub use status::{PeerState, PeerStatus, Status};
@@ -33,6 +36,30 @@ pub enum Start {
     Restart,
 }
 
+/// Is told how long each write to the log and its sync took. Called on the driver thread: must be quick.
+#[derive(Clone)]
+pub struct OnSync(Arc<dyn Fn(Duration) + Send + Sync>);
+
+impl OnSync {
+    /// Told of by this function.
+    pub fn new(told: impl Fn(Duration) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(told))
+    }
+}
+
+/// Tells nobody.
+impl Default for OnSync {
+    fn default() -> Self {
+        Self::new(|_| {})
+    }
+}
+
+impl fmt::Debug for OnSync {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("OnSync")
+    }
+}
+
 /// What [`Node::start`] needs.
 #[derive(Debug, Clone)]
 pub struct NodeOptions {
@@ -50,6 +77,8 @@ pub struct NodeOptions {
     pub config: Config,
     /// Seeds the election timeouts. Random in production, chosen in tests.
     pub seed: u64,
+    /// Who is told of syncs.
+    pub on_sync: OnSync,
 }
 
 /// A running replica: its driver thread.

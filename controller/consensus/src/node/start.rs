@@ -42,7 +42,8 @@ pub(super) fn start<S: StateMachine, P: Peers>(
     });
     let (sender, receiver) = bounded(INPUTS_QUEUED_MAX);
     let intake = Arc::new(Intake::default());
-    let driver = Driver::new(core, store, peers, receiver, intake.clone(), shared.clone(), options.config);
+    let driver =
+        Driver::new(core, store, peers, receiver, intake.clone(), shared.clone(), (options.config, options.on_sync));
     let thread = thread::Builder::new()
         .name("raft".to_owned())
         .spawn(move || driver.run(on_fatal))

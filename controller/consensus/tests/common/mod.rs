@@ -170,6 +170,7 @@ impl Cluster {
             start: if member.join { Start::Join } else { Start::Bootstrap(self.first.clone().unwrap()) },
             config: self.config.clone(),
             seed: self.starts,
+            on_sync: drydock_consensus::OnSync::default(),
         }
     }
 

@@ -70,9 +70,11 @@ impl Sessions {
         Some(Registered { key, wake, end, number, sessions: self.clone() })
     }
 
-    /// The instance was heard of: it has `silence` more.
-    pub(crate) fn heard(&self, key: InstanceKey, silence: Duration) {
-        self.lock().deadlines.insert(key, Instant::now() + silence);
+    /// The instance was heard of: it has `silence` more. Gives the heartbeats that were due before and didn't come.
+    pub(crate) fn heard(&self, key: InstanceKey, silence: Duration) -> u32 {
+        let now = Instant::now();
+        let Some(deadline) = self.lock().deadlines.insert(key, now + silence) else { return 0 };
+        missed(silence.saturating_sub(deadline.saturating_duration_since(now)), silence)
     }
 
     /// The instance is connected by the state: it must come back within `silence`, unless it has a session already.
@@ -141,6 +143,13 @@ impl Drop for Registered {
     }
 }
 
+/// Heartbeats that didn't come in a time of so much silence: one is due each [`HEARTBEATS_MISSED_MAX`]th of what is allowed, and
+/// as much again is the network's.
+fn missed(silent: Duration, allowed: Duration) -> u32 {
+    let interval = (allowed / HEARTBEATS_MISSED_MAX).as_millis().max(1);
+    u32::try_from(silent.as_millis() / interval).unwrap_or(u32::MAX).saturating_sub(1)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -172,13 +181,13 @@ mod tests {
         let sessions = Sessions::default();
         sessions.expect(KEY, SILENCE);
         tokio::time::advance(SILENCE / 2).await;
-        sessions.heard(KEY, SILENCE);
+        assert_eq!(sessions.heard(KEY, SILENCE), 0);
         tokio::time::advance(SILENCE * 3 / 4).await;
         assert!(sessions.overdue(10).is_empty());
         tokio::time::advance(SILENCE).await;
         assert_eq!(sessions.overdue(10), [KEY]);
-        // Heard of at the last moment: not given up.
-        sessions.heard(KEY, SILENCE);
+        // Heard of at the last moment: not given up. Three heartbeats were due, and the last one came.
+        assert_eq!(sessions.heard(KEY, SILENCE), 2);
         sessions.give_up(KEY);
         tokio::time::advance(SILENCE).await;
         assert_eq!(sessions.overdue(10), [KEY]);

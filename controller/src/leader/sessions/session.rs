@@ -138,6 +138,7 @@ async fn begin(
     let Some(registered) = leader.sessions.register(key, down.clone(), silence) else {
         return Err(Status::resource_exhausted("there are too many sessions; retry later").into());
     };
+    core.metrics.agents.sessions_opened.inc();
     let mut session = Session { core, leader, registered, down, sent: None, silence };
     session.welcome(&hello, interval).await?;
     Ok(session)
@@ -227,7 +228,8 @@ impl Session {
                 _ = members.changed() => self.tell(Message::Controllers(controllers(&self.core))).await?,
                 message = up.message() => {
                     let message = message.map_err(|_| End::Closed)?.ok_or(End::Closed)?;
-                    self.leader.sessions.heard(self.registered.key, self.silence);
+                    let missed = self.leader.sessions.heard(self.registered.key, self.silence);
+                    self.core.metrics.agents.heartbeats_missed.inc_by(u64::from(missed));
                     self.take(message).await?;
                 }
             }
@@ -237,6 +239,8 @@ impl Session {
     async fn take(&mut self, message: AgentMessage) -> Result<(), End> {
         match message.message {
             Some(agent_message::Message::Reports(reports)) => {
+                let received = u64::try_from(reports.reports.len()).unwrap_or(u64::MAX);
+                self.core.metrics.agents.reports.inc_by(received);
                 for report in reports.reports {
                     let (task_arn, bytes) = (report.task_arn.clone(), report.encoded_len());
                     let report = intake::task_report(self.registered.key, report)?;
@@ -250,7 +254,11 @@ impl Session {
                 self.send_manifest(&version.state).await
             }
             // Its arrival is what matters.
-            Some(agent_message::Message::Heartbeat(_) | agent_message::Message::Ack(_)) => Ok(()),
+            Some(agent_message::Message::Heartbeat(_)) => {
+                self.core.metrics.agents.heartbeats.inc();
+                Ok(())
+            }
+            Some(agent_message::Message::Ack(_)) => Ok(()),
             Some(agent_message::Message::Hello(_)) => Err(Status::invalid_argument("a second hello").into()),
             // A later agent's message that this build doesn't know.
             None => Ok(()),
@@ -264,6 +272,7 @@ impl Session {
         for part in manifest::parts(state, key) {
             self.tell(Message::Manifest(part)).await?;
         }
+        self.core.metrics.agents.manifests.inc();
         self.sent = Some(now);
         Ok(())
     }
@@ -285,7 +294,10 @@ impl Session {
             return Ok(());
         }
         match manifest::delta(&version.state, key, sent, &now) {
-            Some(delta) => self.tell(Message::Delta(delta)).await?,
+            Some(delta) => {
+                self.tell(Message::Delta(delta)).await?;
+                self.core.metrics.agents.deltas.inc();
+            }
             None => return self.send_manifest(&version.state).await,
         }
         self.sent = Some(now);
