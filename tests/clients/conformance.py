@@ -1,110 +1,21 @@
 #!/usr/bin/env python3
-"""Calls the operations of ECS through boto3 and holds every answer, byte for byte, against botocore's own model of the API.
+"""Calls every operation of ECS's classic surface through boto3, with full and with minimal input, and holds every request and
+every answer against botocore's own model and against docs/compatibility.md.
 
-Usage: conformance.py ENDPOINT_URL. Expects a cluster `default` with simulated container instances. Prints what it called and
-which members no answer had; ends with 1 where an answer has a member that the model lacks, or an exception isn't the one that
-was provoked. Touches nothing but the endpoint.
+Usage: conformance.py ENDPOINT_URL. Expects a cluster `default` with simulated container instances. Ends with 1 where an answer
+has a member that the model lacks, a member is missing that no page explains, or an exception isn't the one that was provoked.
 """
-import json
 import sys
-import time
 import uuid
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import ClientError
+import exceptions
+import full as everything
+import minimal
+import table
+from recorder import Recorder
 
-ENDPOINT = sys.argv[1]
-ecs = boto3.client(
-    "ecs",
-    endpoint_url=ENDPOINT,
-    region_name="us-east-1",
-    aws_access_key_id="any",
-    aws_secret_access_key="any",
-    config=Config(retries={"max_attempts": 8, "mode": "standard"}),
-)
-model = ecs.meta.service_model
-wrong = []
-called = {}
-seen = {}
-
-
-def look(shape, value, path):
-    """Walks an answer beside its shape: notes members that were seen, and what the model lacks."""
-    if value is None:
-        return
-    if shape.type_name == "structure":
-        if not isinstance(value, dict):
-            wrong.append(f"{path}: {value!r} is no structure")
-            return
-        for name, inner in value.items():
-            if name not in shape.members:
-                wrong.append(f"{path}.{name}: not in {shape.name}")
-                continue
-            seen.setdefault(shape.name, set()).add(name)
-            look(shape.members[name], inner, f"{path}.{name}")
-    elif shape.type_name == "list":
-        if not isinstance(value, list):
-            wrong.append(f"{path}: {value!r} is no list")
-            return
-        for at, inner in enumerate(value):
-            look(shape.member, inner, f"{path}[{at}]")
-    elif shape.type_name == "map":
-        for name, inner in value.items():
-            look(shape.value, inner, f"{path}.{name}")
-    elif shape.type_name == "string":
-        if not isinstance(value, str):
-            wrong.append(f"{path}: {value!r} is no string")
-        elif getattr(shape, "enum", None) and value not in shape.enum:
-            # ECS itself answers words that the model's enums lack (SUCCESSFUL, STOPPED …) only where they are plain strings.
-            wrong.append(f"{path}: {value!r} is not in {shape.name}: {shape.enum}")
-    elif shape.type_name == "timestamp":
-        if not isinstance(value, (int, float)):
-            wrong.append(f"{path}: {value!r} is no time in seconds")
-    elif shape.type_name == "boolean":
-        if not isinstance(value, bool):
-            wrong.append(f"{path}: {value!r} is no boolean")
-    elif isinstance(value, bool) or not isinstance(value, (int, float)):
-        wrong.append(f"{path}: {value!r} is no number")
-
-
-def before_parse(response_dict, **_):
-    before_parse.body = response_dict["body"]
-
-
-ecs.meta.events.register("before-parse.ecs", before_parse)
-
-
-def method(operation):
-    out = ""
-    for at, letter in enumerate(operation):
-        out += ("_" if letter.isupper() and at else "") + letter.lower()
-    return getattr(ecs, out)
-
-
-def call(operation, **arguments):
-    """One call that must be answered; its parsed answer."""
-    answer = method(operation)(**arguments)
-    output = model.operation_model(operation).output_shape
-    look(output, json.loads(before_parse.body), operation)
-    called[operation] = called.get(operation, 0) + 1
-    if not answer["ResponseMetadata"].get("RequestId"):
-        wrong.append(f"{operation}: no request id")
-    return answer
-
-
-def refused(operation, exception, part="", **arguments):
-    """One call that must be refused with that exception, as boto3 knows it."""
-    try:
-        method(operation)(**arguments)
-    except ClientError as error:
-        code, text = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
-        if code != exception or part not in text:
-            wrong.append(f"{operation}: {code} {text!r} instead of {exception} {part!r}")
-        if not hasattr(ecs.exceptions, exception) and exception not in ("ThrottlingException", "UnknownOperationException"):
-            wrong.append(f"{exception} is no exception of the model")
-    else:
-        wrong.append(f"{operation}: answered instead of {exception}")
+recorder = Recorder(sys.argv[1])
+ecs, call, refused, until, wrong = recorder.ecs, recorder.call, recorder.refused, recorder.until, recorder.wrong
 
 
 def is_free(operation, **arguments):
@@ -114,15 +25,6 @@ def is_free(operation, **arguments):
     except ecs.exceptions.ResourceInUseException:
         return False
     return True
-
-
-def until(what, condition, patience=60):
-    end = time.monotonic() + patience
-    while not condition():
-        if time.monotonic() > end:
-            wrong.append(f"not within {patience} s: {what}")
-            return
-        time.sleep(0.1)
 
 
 def stable(service):
@@ -201,6 +103,7 @@ revision = described["serviceDeployments"][0]["targetServiceRevision"]["arn"]
 call("DescribeServiceRevisions", serviceRevisionArns=[revision])
 call("StopServiceDeployment", serviceDeploymentArn=deployments[0]["serviceDeploymentArn"], stopType="ROLLBACK")
 until("web is stable again", lambda: stable("web"))
+call("DescribeServiceDeployments", serviceDeploymentArns=[deployments[0]["serviceDeploymentArn"]])
 refused("ContinueServiceDeployment", "ServiceDeploymentNotFoundException",
         serviceDeploymentArn=deployments[0]["serviceDeploymentArn"].rsplit("/", 1)[0] + "/nothing", hookId="h", action="CONTINUE")
 refused("DeleteService", "InvalidParameterException", "scaled above 0", service="web")
@@ -222,6 +125,8 @@ of_service = call("ListTasks", serviceName="web")["taskArns"]
 call("UpdateTaskProtection", cluster="default", tasks=of_service[:1] + arns[1:], protectionEnabled=True, expiresInMinutes=5)
 call("GetTaskProtection", cluster="default", tasks=of_service[:2])
 call("UpdateTaskProtection", cluster="default", tasks=of_service[:1], protectionEnabled=False)
+limited = call("RunTask", taskDefinition="web:1")["tasks"][0]["taskArn"]
+call("StopTask", task=limited)
 refused("StopTask", "InvalidParameterException", "not found", task="0" * 32)
 refused("RunTask", "ClientException", "TaskDefinition not found.", taskDefinition="nothing")
 
@@ -247,7 +152,7 @@ far = call("DescribeServiceDeployments", serviceDeploymentArns=[far])["serviceDe
 call("DescribeServiceRevisions", serviceRevisionArns=[far["targetServiceRevision"]["arn"]])
 
 # A deployment that pauses until somebody says so.
-pause = {"targetType": "PAUSE", "lifecycleStages": ["POST_SCALE_UP"]}
+pause = {"targetType": "PAUSE", "lifecycleStages": ["POST_SCALE_UP"], "timeoutConfiguration": {"timeoutInMinutes": 60, "action": "ROLLBACK"}}
 blue_green = {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 0, "lifecycleHooks": [pause]}
 call("CreateService", serviceName="green", taskDefinition="web:2", desiredCount=1, deploymentConfiguration=blue_green)
 paused = []
@@ -264,6 +169,12 @@ until("green pauses", pauses)
 for arn, hook in paused:
     call("ContinueServiceDeployment", serviceDeploymentArn=arn, hookId=hook, action="CONTINUE")
 until("green is stable", lambda: stable("green"))
+
+# One that is stopped for good while it pauses.
+call("CreateService", serviceName="halted", taskDefinition="web:2", desiredCount=1, deploymentConfiguration=blue_green)
+halted = call("ListServiceDeployments", service="halted")["serviceDeployments"][0]["serviceDeploymentArn"]
+call("StopServiceDeployment", serviceDeploymentArn=halted, stopType="ABORT")
+until("it is stopped", lambda: "stoppedAt" in call("DescribeServiceDeployments", serviceDeploymentArns=[halted])["serviceDeployments"][0])
 
 # Container instances and attributes.
 call("DescribeContainerInstances", containerInstances=instances + ["0" * 32], include=["TAGS", "CONTAINER_INSTANCE_HEALTH"])
@@ -293,10 +204,45 @@ call("PutAccountSettingDefault", name="containerInsights", value="disabled")
 call("ListAccountSettings", effectiveSettings=True)
 call("DeleteAccountSetting", name="containerInsights")
 
+# A client that acts as an agent.
+document = '{"instanceId": "i-1", "availabilityZone": "us-east-1b", "instanceType": "m5.large", "imageId": "ami-1"}'
+total = [{"name": "CPU", "type": "INTEGER", "integerValue": 2048}, {"name": "MEMORY", "type": "DOUBLE", "doubleValue": 4096.0},
+         {"name": "PORTS", "type": "STRINGSET", "stringSetValue": ["22"]}, {"name": "PORTS_UDP", "type": "STRINGSET", "stringSetValue": []}]
+registration = dict(
+    cluster="second", instanceIdentityDocument=document, instanceIdentityDocumentSignature="any", totalResources=total,
+    versionInfo={"agentVersion": "1.97.1", "agentHash": "abc", "dockerVersion": "DockerVersion: 25.0.8"},
+    attributes=[{"name": "ecs.os-type", "value": "linux"}, {"name": "mine", "value": "x"}],
+    platformDevices=[{"id": "gpu-0", "type": "GPU"}], tags=tags)
+own = call("RegisterContainerInstance", **registration)["containerInstance"]["containerInstanceArn"]
+call("RegisterContainerInstance", **dict(registration, containerInstanceArn=own, totalResources=[
+    {"name": "MEMORY", "type": "LONG", "longValue": 4096}]))
+call("DiscoverPollEndpoint", cluster="second", containerInstance=own)
+call("RegisterTaskDefinition", family="net", networkMode="awsvpc", containerDefinitions=[dict(app, portMappings=[{"containerPort": 80}])])
+given = call("RunTask", cluster="second", taskDefinition="net", launchType="EC2", networkConfiguration=network,
+             placementStrategy=[{"type": "random"}], propagateTags="TASK_DEFINITION", clientToken=str(uuid.uuid4()))
+given = given["tasks"][0]
+attachments = [{"attachmentArn": f"arn:aws:ecs:us-east-1:000000000000:attachment/{given['attachments'][0]['id']}", "status": "ATTACHED"}]
+call("SubmitAttachmentStateChanges", cluster="second", attachments=attachments)
+binding = [{"bindIP": "0.0.0.0", "containerPort": 80, "hostPort": 8080, "protocol": "tcp"},
+           {"containerPortRange": "90-91", "hostPortRange": "9090-9091", "protocol": "udp"}]
+call("SubmitContainerStateChange", cluster="second", task=given["taskArn"], containerName="app", status="RUNNING", runtimeId="r1",
+     networkBindings=binding, reason="none", exitCode=0)
+call("SubmitTaskStateChange", cluster="second", task=given["taskArn"], status="RUNNING", pullStartedAt=1, pullStoppedAt=2,
+     attachments=attachments, containers=[{"containerName": "app", "status": "RUNNING", "imageDigest": "sha256:" + "0" * 64}])
+call("SubmitTaskStateChange", cluster="second", task=given["taskArn"], status="STOPPED", reason="ended", executionStoppedAt=3,
+     containers=[{"containerName": "app", "status": "STOPPED", "exitCode": 3, "reason": "done", "runtimeId": "r1", "networkBindings": binding}])
+ended = call("DescribeTasks", cluster="second", tasks=[given["taskArn"]])["tasks"][0]
+if (ended["lastStatus"], ended["containers"][0]["exitCode"], ended["stoppedReason"]) != ("STOPPED", 3, "ended"):
+    wrong.append(f"the agent's word isn't taken: {ended}")
+
+everything.run(recorder, instances[0], group.replace("mine", "full"))
+minimal.run(recorder, service="web", task=fargate, instance=instances[0])
+exceptions.run(recorder, service="web", outside="outside", task=fargate, own=own)
+
 # And all of it is taken down again.
 call("StopTask", task=fargate)
 call("DeleteService", service="web", force=True)
-for name in ("outside", "far", "green"):
+for name in ("outside", "far", "green", "full", "halted"):
     call("DeleteService", service=name, force=True)
 call("DeregisterTaskDefinition", taskDefinition="web:1")
 call("DeleteTaskDefinitions", taskDefinitions=["web:1"])
@@ -306,13 +252,11 @@ for name in ("second", "default"):
     until(f"{name} has no capacity providers", lambda: is_free(
         "PutClusterCapacityProviders", cluster=name, capacityProviders=[], defaultCapacityProviderStrategy=[]))
 call("DeleteCapacityProvider", capacityProvider="mine")
+call("DeregisterContainerInstance", cluster="second", containerInstance=own, force=True)
 call("DeleteCluster", cluster="second")
 
-print(f"{len(called)} operations answered in {sum(called.values())} calls")
-for name in sorted(seen):
-    missing = sorted(set(model.shape_for(name).members) - seen[name])
-    if missing:
-        print(f"never answered in {name}: {' '.join(missing)}")
+print(f"{len(recorder.called)} operations were called, in {sum(recorder.called.values())} calls")
+missing = table.show(recorder)
 for line in sorted(set(wrong)):
     print(f"WRONG {line}")
-sys.exit(1 if wrong else 0)
+sys.exit(1 if wrong or missing else 0)

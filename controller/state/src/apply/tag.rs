@@ -55,7 +55,7 @@ impl Apply<'_> {
     }
 
     fn tagged(&self, arn: &Arn) -> Result<Tagged, EcsError> {
-        let missing = || EcsError::invalid_parameter("The specified resource was not found.");
+        let missing = || EcsError::new(ExceptionName::ResourceNotFound, "The specified resource wasn't found.");
         if arn.scope != *self.scope {
             return Err(EcsError::new(
                 ExceptionName::InvalidParameter,

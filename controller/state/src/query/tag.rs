@@ -1,7 +1,7 @@
 //! ListTagsForResource.
 
 use drydock_model::arn::Resource;
-use drydock_model::error::{EcsError, ExceptionName};
+use drydock_model::error::EcsError;
 use drydock_model::requests;
 use drydock_proto::ecs;
 
@@ -14,15 +14,15 @@ impl Query<'_> {
     /// ListTagsForResource: of clusters, container instances, services, task sets, tasks and task definitions.
     ///
     /// # Errors
-    /// `InvalidParameterException` for what is no ARN or has no tags, `ClusterNotFoundException`,
-    /// `ServiceNotFoundException`, `TaskSetNotFoundException`, `ResourceNotFoundException`.
+    /// `InvalidParameterException` for what is no ARN, has no tags or isn't there; `ClusterNotFoundException`,
+    /// `ServiceNotFoundException`, `TaskSetNotFoundException`.
     pub fn list_tags_for_resource(
         &self,
         request: &ecs::ListTagsForResourceRequest,
     ) -> Result<ecs::ListTagsForResourceResponse, EcsError> {
         let arn = requests::tagging::list_tags_for_resource(request)?;
         let text = arn.to_string();
-        let not_found = || EcsError::new(ExceptionName::ResourceNotFound, "The specified resource wasn't found.");
+        let not_found = || EcsError::invalid_parameter("The specified resource was not found.");
         if arn.scope != *self.scope {
             return Err(not_found());
         }

@@ -276,10 +276,10 @@ fn tags() {
             service: {"tags":[{"key":"cost","value":"1"}]}
             service: ServiceNotFoundException: Service not found.
             task: {"tags":[]}
-            task: ResourceNotFoundException: The specified resource wasn't found.
+            task: InvalidParameterException: The specified resource was not found.
             container-instance: {"tags":[{"key":"rack","value":"7"}]}
             task-definition: {"tags":[{"key":"team","value":"a"}]}
-            task-definition: ResourceNotFoundException: The specified resource wasn't found.
+            task-definition: InvalidParameterException: The specified resource was not found.
             service-revision: InvalidParameterException: Invalid resourceArn 'arn:aws:ecs:eu-west-1:123456789012:service-revision/default/web/1'.
         "#]],
     );
