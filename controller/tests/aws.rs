@@ -166,6 +166,10 @@ async fn what_is_wrong_is_said_as_aws_says_it() {
     }
     let other = raw(member, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
     assert_eq!(other.json()["__type"], "UnknownOperationException");
+    let mistyped =
+        raw(member, b"POST /_drydock/rest HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").await;
+    let said = mistyped.json()["message"].as_str().unwrap().to_owned();
+    assert!(said.contains("POST /_drydock/rest"), "{said}");
     let health = raw(member, b"GET /_drydock/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
     assert_eq!((health.status, &health.json()["services"]["ecs"]), (200, &json!("available")));
     let list = call(member, "ListClusters", &json!({})).await.json();

@@ -6,8 +6,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::Serializer;
 
 /// An enum with ECS's spelling of each value.
@@ -151,7 +150,7 @@ pub const STRUCTURES_MAX: usize = 10_000;
 /// # Errors
 /// Anything else than a JSON object, and whatever the structure's own reader refuses.
 pub fn structure<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
-    from.deserialize_any(OptionalStructure(PhantomData))
+    Ok(Option::<Structure<T>>::deserialize(from)?.map(|Structure(found)| found))
 }
 
 /// Reads a list of structures, or `null` as an empty one.
@@ -159,61 +158,68 @@ pub fn structure<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Res
 /// # Errors
 /// As [`structure`]; or more than [`STRUCTURES_MAX`].
 pub fn structures<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Vec<T>, D::Error> {
-    from.deserialize_any(Structures(PhantomData))
+    Ok(Option::<Structures<T>>::deserialize(from)?.map(|Structures(list)| list).unwrap_or_default())
 }
 
-struct Structure<T>(PhantomData<T>);
+struct Structure<T>(T);
 
-impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Structure<T> {
-    type Value = T;
-
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<T, D::Error> {
-        from.deserialize_any(self)
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Structure<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        T::deserialize(NoList(from)).map(Self)
     }
 }
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for Structure<T> {
-    type Value = T;
+/// Asks for a structure as its reader does, with the members that it knows, and takes nothing else.
+struct NoList<D>(D);
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for NoList<D> {
+    type Error = D::Error;
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.0.deserialize_struct(name, fields, MembersOnly(visitor))
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.0.deserialize_any(visitor)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+struct MembersOnly<V>(V);
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for MembersOnly<V> {
+    type Value = V::Value;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("a structure")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(members))
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<V::Value, A::Error> {
+        self.0.visit_map(members)
     }
 }
 
-struct OptionalStructure<T>(PhantomData<T>);
+struct Structures<T>(Vec<T>);
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for OptionalStructure<T> {
-    type Value = Option<T>;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("a structure")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Self::Value, A::Error> {
-        Structure(PhantomData).visit_map(members).map(Some)
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_none<E>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
-        from.deserialize_any(self)
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Structures<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_seq(StructuresVisitor(PhantomData))
     }
 }
 
-struct Structures<T>(PhantomData<T>);
+struct StructuresVisitor<T>(PhantomData<T>);
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for Structures<T> {
-    type Value = Vec<T>;
+impl<'de, T: Deserialize<'de>> Visitor<'de> for StructuresVisitor<T> {
+    type Value = Structures<T>;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("a list of structures")
@@ -222,25 +228,13 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Structures<T> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
         use serde::de::Error as _;
         let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(Structure(PhantomData))? {
+        while let Some(Structure(item)) = items.next_element()? {
             if list.len() == STRUCTURES_MAX {
                 return Err(A::Error::custom(format_args!("a list of more than {STRUCTURES_MAX} structures")));
             }
             list.push(item);
         }
-        Ok(list)
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Vec::new())
-    }
-
-    fn visit_none<E>(self) -> Result<Self::Value, E> {
-        Ok(Vec::new())
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
-        from.deserialize_any(self)
+        Ok(Structures(list))
     }
 }
 

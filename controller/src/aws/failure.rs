@@ -10,6 +10,9 @@ use serde_json::{Map, Value};
 use super::signature::Refused;
 use crate::api::errors::ApiError;
 
+/// Characters of a path that an error repeats.
+const PATH_CHARS_SHOWN: usize = 100;
+
 /// What a request is refused with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Failure {
@@ -32,6 +35,13 @@ impl Failure {
     /// No operation has that name.
     pub(super) fn unknown_operation() -> Self {
         Self::new(StatusCode::BAD_REQUEST, "UnknownOperationException", "")
+    }
+
+    /// Operations are posted to `/`, and this is another path, or another method.
+    pub(super) fn no_such_path(method: &str, path: &str) -> Self {
+        let path: String = path.chars().take(PATH_CHARS_SHOWN).collect();
+        let text = format!("There is nothing at {method} {path}. Operations are posted to /.");
+        Self::new(StatusCode::BAD_REQUEST, "UnknownOperationException", text)
     }
 
     /// The body has more bytes than are read.

@@ -82,7 +82,7 @@ async fn any(State(port): State<Port>, method: Method, uri: Uri, headers: Header
     let (id, begun) = (request_id(&port.core), Instant::now());
     let answered = match (&method, uri.path()) {
         (&Method::POST, "/") => answer(&port, &uri, &headers, body, &id).await,
-        _ => Err(Failure::unknown_operation()),
+        (method, path) => Err(Failure::no_such_path(method.as_str(), path)),
     };
     let operation = named::operation(&headers, answered.is_ok());
     let exception = answered.as_ref().err().map(Failure::exception);

@@ -11,12 +11,13 @@ mod scrape;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drydock_state::{Event, EventKind};
+use drydock_state::{Event, EventKind, Millis};
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Unit;
 
+use crate::clock::Clock;
 use crate::core::Core;
 use page::Page;
 use requests::Requests;
@@ -85,6 +86,8 @@ pub(crate) struct Agents {
 /// Events by their detail-type.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Events {
+    /// When the process began: what its log held before then was counted by those who were there.
+    began_at: Millis,
     task: Counter,
     instance: Counter,
     action: Counter,
@@ -93,9 +96,9 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    /// Counts events that apply emitted.
+    /// Counts events that apply emitted, but for those of the log as it was when the process began.
     pub(crate) fn count(&self, events: &[Event]) {
-        for event in events {
+        for event in events.iter().filter(|event| event.at >= self.began_at) {
             let counter = match &event.kind {
                 EventKind::Task { .. } => &self.task,
                 EventKind::Instance { .. } => &self.instance,
@@ -144,7 +147,7 @@ impl Metrics {
                 lag: Histogram::new(LAG_BUCKETS),
             },
             agents: Agents::default(),
-            events: Events::default(),
+            events: Events { began_at: Clock::new().wall_ms(), ..Events::default() },
         }
     }
 
