@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use crate::cluster::CLUSTER;
-use crate::http::{Connection, aws_request};
+use crate::http::{Answer, Connection, aws_request};
 use crate::load;
 
 /// Tasks that DescribeTasks asks for.
@@ -99,13 +99,11 @@ impl Side {
 
     async fn ask(&self, connection: &mut Connection, operation: &str, body: &Value) -> Result<Value> {
         let request = aws_request(operation, &body.to_string());
-        let mut answer = connection.call(&request).await;
-        if answer.is_err() {
-            // A server may close after each answer.
+        let answer = connection.call(&request).await?;
+        if closes(&answer) {
+            // One who says so may go on reading, and never answer again.
             *connection = Connection::dial(&self.address).await?;
-            answer = connection.call(&request).await;
         }
-        let answer = answer?;
         let text = String::from_utf8_lossy(&answer.body).into_owned();
         ensure!(answer.status == 200, "{} {operation}: {} {text}", self.name, answer.status);
         Ok(serde_json::from_str(&text)?)
@@ -123,6 +121,11 @@ impl Side {
         let body = operation.body(self.arns.get(..DESCRIBED).unwrap_or(&self.arns)).to_string();
         Ok(Calls { connections, address: self.address.clone(), request: aws_request(operation.name(), &body) })
     }
+}
+
+/// Whether the server ends the connection with this answer.
+fn closes(answer: &Answer) -> bool {
+    answer.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
 }
 
 /// One request again and again over a set of connections.
@@ -144,7 +147,7 @@ impl load::Target for Calls {
         ensure!(answer.status == 200, "{}: {}", answer.status, String::from_utf8_lossy(&answer.body));
         // Without tasks a RunTask has done nothing.
         ensure!(!answer.body.starts_with(b"{\"tasks\":[],") && !answer.body.starts_with(b"{\"tasks\": [],"), "no task");
-        if answer.header("connection").is_none_or(|value| !value.eq_ignore_ascii_case("close")) {
+        if !closes(&answer) {
             *place = Some(connection);
         }
         Ok(())
