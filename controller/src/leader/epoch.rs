@@ -47,3 +47,22 @@ pub(crate) async fn agree(core: &Core, leader: &Leader, command: &Command) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use drydock_state::Settings;
+
+    use super::settings;
+    use crate::config::BootstrapSettings;
+
+    #[test]
+    fn fast_divides_ecs_s_waits_by_twenty_and_what_is_named_stays() {
+        let of = |given: BootstrapSettings| settings(Settings::default(), &given);
+        assert_eq!(of(BootstrapSettings::default()), None);
+        let fast = of(BootstrapSettings { fast: true, ..BootstrapSettings::default() });
+        let waits = fast.map(|fast| (fast.healthy_after_ms, fast.shortened(27 * 60 * 1_000), fast.shortened(60_000)));
+        assert_eq!(waits, Some((2_000, 81_000, 3_000)));
+        let named = BootstrapSettings { fast: true, healthy_after_ms: Some(7), ..BootstrapSettings::default() };
+        assert_eq!(of(named).map(|named| named.healthy_after_ms), Some(7));
+    }
+}

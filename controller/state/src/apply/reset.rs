@@ -1,5 +1,5 @@
 //! Reset: all that requests made is gone, of every region, and the agents stay. For test suites that begin each test with
-//! nothing (issue: the AWS wire; LocalStack and moto's server have the same).
+//! nothing, as LocalStack and moto's server do.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
