@@ -1,7 +1,7 @@
 //! The engine: all tasks of an instance and one function, [`Engine::step`]. It takes an input and a time and returns
 //! what is to be done; it knows no clock, no IO and no runtime.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use drydock_model::status::{DesiredStatus, StopCode, TaskStatus};
@@ -17,6 +17,7 @@ use crate::io::{
 use crate::limits::{self, Millis};
 use crate::report;
 use crate::task::{Ctx, StopCause, Target, Task, failed_to_start};
+use crate::tasks::{Name, Tasks};
 
 /// What an engine is told once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +38,10 @@ pub struct Engine {
     pub(crate) manifest_known: bool,
     /// The next manifest is the session's first: whatever its sequence, it holds.
     pub(crate) first_manifest: bool,
-    pub(crate) tasks: BTreeMap<String, Task>,
+    pub(crate) tasks: Tasks,
     pub(crate) definitions: BTreeMap<String, Arc<TaskDefinition>>,
+    /// Task definitions that perhaps no task names.
+    pub(crate) loose: BTreeSet<String>,
     host: Host,
     last_id: u64,
     last_arrival: u64,
@@ -101,8 +104,9 @@ impl Engine {
             sequence: restored.sequence,
             manifest_known: restored.sequence > 0,
             first_manifest: true,
-            tasks: BTreeMap::new(),
+            tasks: Tasks::default(),
             definitions: BTreeMap::new(),
+            loose: BTreeSet::new(),
             host: Host::new(settings.offer),
             last_id: 0,
             last_arrival: 0,
@@ -120,6 +124,7 @@ impl Engine {
         };
         let definitions = restored.definitions.into_iter();
         engine.definitions = definitions.map(|one| (one.task_definition_arn().to_owned(), Arc::new(one))).collect();
+        engine.loose = engine.definitions.keys().cloned().collect();
         let mut reports: BTreeMap<String, (Report, bool)> =
             restored.reports.into_iter().map(|(one, acked)| (one.task_arn.clone(), (one, acked))).collect();
         for assigned in restored.tasks {
@@ -141,17 +146,18 @@ impl Engine {
     /// When [`Input::Tick`] is due, later than the last step.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Millis> {
-        let mut all: Vec<Millis> = vec![self.list.running.map_or(self.list.due_at, |(_, deadline)| deadline)];
-        if self.session {
-            all.extend(self.manifest_wanted_at);
-            all.extend(self.unconfirmed().next().map(|_| self.verify_at));
-        }
-        for task in self.tasks.values() {
-            all.extend(task.deadlines().filter(|_| self.listed));
-            all.extend(task.report.deadline().filter(|_| self.session && !task.orphan));
-            all.extend(self.cleanup_at(task));
-        }
-        all.into_iter().filter(|at| *at > self.now).min()
+        let of_session = [
+            self.manifest_wanted_at,
+            self.tasks.unconfirmed().next().filter(|_| self.manifest_known).map(|_| self.verify_at),
+            self.tasks.next_report(self.now),
+        ];
+        let own = [
+            Some(self.list.running.map_or(self.list.due_at, |(_, deadline)| deadline)),
+            self.tasks.next_deadline(self.now).filter(|_| self.listed),
+            self.tasks.first_kept().map(|since| since + self.cleanup_wait()),
+        ];
+        let of_session = of_session.into_iter().filter(|_| self.session);
+        own.into_iter().chain(of_session).flatten().filter(|at| *at > self.now).min()
     }
 
     /// Whether every container that this engine knows is removed: the end of [`Input::StopAll`].
@@ -185,7 +191,7 @@ impl Engine {
 
     /// Each task with the status that it has here.
     pub fn statuses(&self) -> impl Iterator<Item = (&str, TaskStatus)> {
-        self.tasks.iter().map(|(task_arn, task)| (task_arn.as_str(), task.status))
+        self.tasks.iter().map(|(task_arn, task)| (&**task_arn, task.status))
     }
 
     /// Takes an input at a time (milliseconds since 1970; one that goes back counts as the last) and says what to do.
@@ -225,7 +231,7 @@ impl Engine {
         self.first_manifest = true;
         self.verify_at = self.now;
         self.manifest_wanted_at = None;
-        for task in self.tasks.values_mut() {
+        for (_, task) in self.tasks.edit_all() {
             task.report.due_at = self.now;
             task.report.sent_at = None;
         }
@@ -272,13 +278,12 @@ impl Engine {
     }
 
     fn take_hint(&mut self, runtime_id: &str) {
-        for task in self.tasks.values_mut() {
-            for container in &mut task.containers {
-                if container.runtime_id.as_deref() == Some(runtime_id) {
-                    container.check = Check { running: None, due_at: Some(self.now) };
-                    task.touched = true;
-                }
-            }
+        let Some(task_arn) = self.tasks.with_container(runtime_id) else { return };
+        let Some(task) = self.tasks.get_mut(&task_arn) else { return };
+        let own = task.containers.iter_mut().find(|container| container.runtime_id.as_deref() == Some(runtime_id));
+        if let Some(container) = own {
+            container.check = Check { running: None, due_at: Some(self.now) };
+            task.touched = true;
         }
     }
 
@@ -286,7 +291,7 @@ impl Engine {
         self.leaving = true;
         // What no task accounts for goes too.
         self.list.due_at = self.now;
-        for task in self.tasks.values_mut() {
+        for (_, task) in self.tasks.edit_all() {
             task.stop_because(StopCause { code: StopCode::TerminationNotice, reason: reason.to_owned() });
         }
     }
@@ -303,7 +308,7 @@ impl Engine {
             by_task.entry(&one.task_arn).or_default().push(one);
         }
         for (task_arn, listed) in &by_task {
-            if !self.tasks.contains_key(*task_arn) {
+            if !self.tasks.contains(task_arn) {
                 let names = listed.iter().map(|one| one.container.as_str()).filter(|name| *name != PAUSE_CONTAINER);
                 let mut orphan = Task::orphan(task_arn, &names.collect::<Vec<_>>(), self.now);
                 self.last_arrival += 1;
@@ -311,13 +316,13 @@ impl Engine {
                 if self.leaving || orphan.containers.is_empty() {
                     orphan.desired = DesiredStatus::Stopped;
                 }
-                self.tasks.insert((*task_arn).to_owned(), orphan);
+                self.tasks.insert(orphan);
                 self.verify_at = self.now;
             }
         }
         let mut ctx = Ctx { now: self.now, last_id: &mut self.last_id, awaited: &mut self.awaited, out };
-        for (task_arn, task) in &mut self.tasks {
-            let listed = by_task.get(task_arn.as_str()).map(Vec::as_slice).unwrap_or_default();
+        for (task_arn, task) in self.tasks.edit_all() {
+            let listed = by_task.get(&**task_arn).map(Vec::as_slice).unwrap_or_default();
             task.on_listing(id, listed, &mut ctx);
             if task.holds_containers() && !task.granted && !task.is_stopped() {
                 task.granted = true;
@@ -345,6 +350,7 @@ impl Engine {
             self.ask(out);
             self.send_reports(out);
         }
+        self.tasks.settle(self.now);
     }
 
     fn list_if_due(&mut self, out: &mut Vec<Effect>) {
@@ -363,53 +369,63 @@ impl Engine {
 
     /// Gives those that wait their share of the instance, first come first served. True where one got it.
     fn grant(&mut self) -> bool {
-        let mut waiting: Vec<(u64, &mut Task)> = self
-            .tasks
-            .values_mut()
-            .filter(|task| !task.granted && !task.orphan && !task.stopping())
-            .map(|task| (task.arrived, task))
-            .collect();
-        waiting.sort_by_key(|(arrived, _)| *arrived);
+        self.refuse_too_large();
         let mut granted = false;
         let mut blocked = false;
-        for (_, task) in waiting {
-            let needs = task.spec.needs();
-            if !blocked && self.host.take(task.arn(), &needs) {
-                task.granted = true;
-                task.touched = true;
-                granted = true;
-                continue;
+        let mut last = 0;
+        while let Some((arrived, task_arn)) = self.tasks.next_waiting(last, self.now) {
+            last = arrived;
+            let Some(task) = self.tasks.get(&task_arn) else { continue };
+            let overdue = self.now >= task.arrived_at + limits::HOST_WAIT_MS;
+            let takes = !blocked && self.host.take(&task_arn, &task.spec.needs());
+            if !takes && !overdue {
+                // Those behind came later: none has waited for too long either.
+                break;
             }
-            if !self.host.could_fit(&needs) {
-                let reason = format!(
-                    "ResourceInitializationError: the task needs {} CPU units and {} MiB, more than the instance has",
-                    needs.cpu, needs.memory_mib
-                );
-                task.stop_because(failed_to_start(&reason));
+            let Some(task) = self.tasks.get_mut(&task_arn) else { continue };
+            if takes {
+                (task.granted, task.touched, granted) = (true, true, true);
                 continue;
             }
             blocked = true;
-            if self.now >= task.arrived_at + limits::HOST_WAIT_MS {
-                let waited = limits::span(limits::HOST_WAIT_MS);
-                let reason = format!("ResourceInitializationError: waited {waited} for resources of the instance");
+            let waited = limits::span(limits::HOST_WAIT_MS);
+            let reason = format!("ResourceInitializationError: waited {waited} for resources of the instance");
+            task.stop_because(failed_to_start(&reason));
+        }
+        granted
+    }
+
+    /// A task that could never have its share doesn't wait, nor keeps others waiting.
+    fn refuse_too_large(&mut self) {
+        for task_arn in self.tasks.edited(self.now) {
+            let Some(task) = self.tasks.get(&task_arn).filter(|task| task.waits()) else { continue };
+            let needs = task.spec.needs();
+            if self.host.could_fit(&needs) {
+                continue;
+            }
+            let reason = format!(
+                "ResourceInitializationError: the task needs {} CPU units and {} MiB, more than the instance has",
+                needs.cpu, needs.memory_mib
+            );
+            if let Some(task) = self.tasks.get_mut(&task_arn) {
                 task.stop_because(failed_to_start(&reason));
             }
         }
-        granted
     }
 
     /// True where a task stopped and gave back its share.
     fn advance_tasks(&mut self, out: &mut Vec<Effect>) -> bool {
         let mut stopped = false;
-        let mut ctx = Ctx { now: self.now, last_id: &mut self.last_id, awaited: &mut self.awaited, out };
-        for (task_arn, task) in &mut self.tasks {
-            if !task.touched && task.deadlines().all(|at| at > ctx.now) {
+        for task_arn in self.tasks.edited(self.now) {
+            let Some(task) = self.tasks.get_mut(&task_arn) else { continue };
+            if !task.touched && task.deadlines().all(|at| at > self.now) {
                 continue;
             }
             let before = task.is_stopped();
+            let mut ctx = Ctx { now: self.now, last_id: &mut self.last_id, awaited: &mut self.awaited, out };
             task.advance(&mut ctx);
             if task.is_stopped() && !before {
-                self.host.give_back(task_arn);
+                self.host.give_back(&task_arn);
                 stopped = true;
             }
         }
@@ -417,7 +433,8 @@ impl Engine {
     }
 
     fn renew_reports(&mut self) {
-        for task in self.tasks.values_mut().filter(|task| task.touched) {
+        for task_arn in self.tasks.edited(self.now) {
+            let Some(task) = self.tasks.get_mut(&task_arn).filter(|task| task.touched) else { continue };
             task.touched = false;
             if task.orphan {
                 continue;
@@ -430,49 +447,46 @@ impl Engine {
         }
     }
 
-    /// When a stopped task's containers are to go.
-    fn cleanup_at(&self, task: &Task) -> Option<Millis> {
-        let stopped_at = task.times.stopped_at.filter(|_| task.is_stopped() && !task.cleaned)?;
-        let wait = if self.leaving { 0 } else { self.settings.cleanup_wait_ms };
-        Some(stopped_at + wait)
+    /// How long a stopped task's containers are kept.
+    fn cleanup_wait(&self) -> Millis {
+        if self.leaving { 0 } else { self.settings.cleanup_wait_ms }
     }
 
     fn clean_up(&mut self, out: &mut Vec<Effect>) {
-        let mut kept: Vec<(Millis, String)> = self
-            .tasks
-            .values()
-            .filter(|task| task.is_stopped() && !task.cleaned)
-            .map(|task| (task.times.stopped_at.unwrap_or_default(), task.arn().to_owned()))
-            .collect();
-        kept.sort();
+        let wait = self.cleanup_wait();
+        let kept = self.tasks.kept(self.now);
         let over = kept.len().saturating_sub(limits::STOPPED_TASKS_MAX);
-        for (at, (_, task_arn)) in kept.into_iter().enumerate() {
-            let due = self.tasks.get(&task_arn).and_then(|task| self.cleanup_at(task)).is_some_and(|at| at <= self.now);
-            if !due && at >= over {
-                continue;
-            }
-            let mut ctx = Ctx { now: self.now, last_id: &mut self.last_id, awaited: &mut self.awaited, out };
+        let due = kept.iter().enumerate().take_while(|(at, (since, _))| *at < over || since + wait <= self.now);
+        let due: Vec<Name> = due.map(|(_, (_, task_arn))| Arc::clone(task_arn)).collect();
+        for task_arn in due {
             if let Some(task) = self.tasks.get_mut(&task_arn) {
-                task.expire(&mut ctx);
-                task.clean(&mut ctx);
+                task.cleaning = true;
             }
+        }
+        for task_arn in self.tasks.edited(self.now) {
+            let Some(task) = self.tasks.get_mut(&task_arn).filter(|task| task.cleaning && !task.cleaned) else {
+                continue;
+            };
+            let mut ctx = Ctx { now: self.now, last_id: &mut self.last_id, awaited: &mut self.awaited, out };
+            task.expire(&mut ctx);
+            task.clean(&mut ctx);
         }
         self.forget();
     }
 
     /// Drops what is cleaned, acknowledged, and in no manifest.
     fn forget(&mut self) {
-        self.tasks.retain(|_, task| {
-            let done = task.cleaned && !task.in_manifest && (task.report.acked || task.orphan);
-            !done
-        });
-        let named: std::collections::BTreeSet<&str> =
-            self.tasks.values().map(|task| task.spec.assigned.task_definition_arn.as_str()).collect();
-        let unused: Vec<String> =
-            self.definitions.keys().filter(|arn| !named.contains(arn.as_str())).cloned().collect();
-        for arn in unused {
-            self.definitions.remove(&arn);
-            self.writes.push(JournalWrite::DropDefinition(arn));
+        for task_arn in self.tasks.edited(self.now) {
+            let Some(task) = self.tasks.get(&task_arn) else { continue };
+            if task.cleaned && !task.in_manifest && (task.report.acked || task.orphan) {
+                self.loose.insert(task.spec.assigned.task_definition_arn.clone());
+                self.tasks.remove(&task_arn);
+            }
+        }
+        for arn in std::mem::take(&mut self.loose) {
+            if !self.tasks.name_definition(&arn) && self.definitions.remove(&arn).is_some() {
+                self.writes.push(JournalWrite::DropDefinition(arn));
+            }
         }
     }
 
@@ -490,8 +504,9 @@ impl Engine {
 
     fn send_reports(&mut self, out: &mut Vec<Effect>) {
         let now = self.now;
+        let due = self.tasks.reports_due(now);
         let due: Vec<Report> =
-            self.tasks.values_mut().filter(|task| !task.orphan).filter_map(|task| task.report.take_due(now)).collect();
+            due.iter().filter_map(|task_arn| self.tasks.get_mut(task_arn)?.report.take_due(now)).collect();
         for chunk in due.chunks(limits::REPORTS_PER_MESSAGE_MAX) {
             out.push(Effect::Report(chunk.to_vec()));
         }

@@ -19,11 +19,16 @@ pub struct Offer {
 pub(crate) struct Host {
     offer: Offer,
     taken: BTreeMap<String, Needs>,
+    /// Sums over all of them.
+    cpu: u64,
+    memory_mib: u64,
+    /// How many have taken a port.
+    ports: BTreeMap<(bool, u16), u32>,
 }
 
 impl Host {
     pub(crate) fn new(offer: Offer) -> Self {
-        Self { offer, taken: BTreeMap::new() }
+        Self { offer, taken: BTreeMap::new(), cpu: 0, memory_mib: 0, ports: BTreeMap::new() }
     }
 
     /// Takes what a task needs; false where it isn't there now.
@@ -31,23 +36,39 @@ impl Host {
         if self.taken.contains_key(task_arn) {
             return true;
         }
-        let (cpu, memory) = self.taken.values().fold((0, 0), |(cpu, memory), n| (cpu + n.cpu, memory + n.memory_mib));
-        let fits = cpu + needs.cpu <= self.offer.cpu
-            && memory + needs.memory_mib <= self.offer.memory_mib
-            && self.taken.values().all(|other| other.ports.is_disjoint(&needs.ports));
+        let fits = self.cpu + needs.cpu <= self.offer.cpu
+            && self.memory_mib + needs.memory_mib <= self.offer.memory_mib
+            && needs.ports.iter().all(|port| !self.ports.contains_key(port));
         if fits {
-            self.taken.insert(task_arn.to_owned(), needs.clone());
+            self.take_by_force(task_arn, needs.clone());
         }
         fits
     }
 
     /// A task that was found running has what it has.
     pub(crate) fn take_by_force(&mut self, task_arn: &str, needs: Needs) {
+        self.give_back(task_arn);
+        self.cpu += needs.cpu;
+        self.memory_mib += needs.memory_mib;
+        for port in &needs.ports {
+            *self.ports.entry(*port).or_default() += 1;
+        }
         self.taken.insert(task_arn.to_owned(), needs);
     }
 
     pub(crate) fn give_back(&mut self, task_arn: &str) {
-        self.taken.remove(task_arn);
+        let Some(needs) = self.taken.remove(task_arn) else { return };
+        self.cpu -= needs.cpu;
+        self.memory_mib -= needs.memory_mib;
+        for port in &needs.ports {
+            let last = self.ports.get_mut(port).is_none_or(|count| {
+                *count -= 1;
+                *count == 0
+            });
+            if last {
+                self.ports.remove(port);
+            }
+        }
     }
 
     /// Whether a task could ever fit, with nothing else here.

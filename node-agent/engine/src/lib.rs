@@ -26,6 +26,7 @@ mod spec;
 mod start;
 mod stop;
 mod task;
+mod tasks;
 
 pub use engine::{Engine, Output, Settings, Source};
 pub use host::Offer;

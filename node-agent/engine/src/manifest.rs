@@ -33,10 +33,10 @@ impl Engine {
         let lacking: Vec<String> = self
             .tasks
             .iter()
-            .filter(|(arn, task)| task.in_manifest && !named.contains(*arn))
-            .map(|(arn, _)| arn.clone())
+            .filter(|(arn, task)| task.in_manifest && !named.contains(&***arn))
+            .map(|(arn, _)| arn.to_string())
             .collect();
-        for task in self.tasks.values_mut() {
+        for (_, task) in self.tasks.edit_all() {
             task.kept = false;
         }
         self.take_tasks(manifest.tasks, &lacking, manifest.sequence);
@@ -67,6 +67,7 @@ impl Engine {
             if self.definitions.get(&arn).is_none_or(|known| **known != definition) {
                 let definition = Arc::new(definition);
                 self.writes.push(JournalWrite::PutDefinition(Arc::clone(&definition)));
+                self.loose.insert(arn.clone());
                 self.definitions.insert(arn, definition);
             }
         }
@@ -104,7 +105,7 @@ impl Engine {
             self.insert(assigned, now);
             if let (Some(mut found), Some(task)) = (found, self.tasks.remove(&task_arn)) {
                 found.adopt(task);
-                self.tasks.insert(task_arn, found);
+                self.tasks.insert(found);
             }
             return;
         }
@@ -129,15 +130,7 @@ impl Engine {
             task.cause = Some(failed_to_start(&reason));
         }
         task.arrived = self.next_arrival();
-        self.tasks.insert(task.arn().to_owned(), task);
-    }
-
-    /// Tasks that run and that the manifest lacks, sorted. Without any manifest nothing is lacking.
-    pub(crate) fn unconfirmed(&self) -> impl Iterator<Item = &Task> {
-        let known = self.manifest_known;
-        self.tasks
-            .values()
-            .filter(move |task| known && !task.in_manifest && !task.kept && !task.stopping() && !task.is_stopped())
+        self.tasks.insert(task);
     }
 
     pub(crate) fn take_stop_confirm(&mut self, confirm: &StopConfirm) {
@@ -167,8 +160,10 @@ impl Engine {
             self.manifest_wanted_at = Some(now + limits::MANIFEST_REQUEST_RESEND_MS);
         }
         if self.verify_at <= now {
-            let unconfirmed = self.unconfirmed().map(|task| task.arn().to_owned());
-            let task_arns: Vec<String> = unconfirmed.take(limits::VERIFY_TASKS_MAX).collect();
+            // Without any manifest nothing is lacking.
+            let asked = if self.manifest_known { limits::VERIFY_TASKS_MAX } else { 0 };
+            let task_arns: Vec<String> =
+                self.tasks.unconfirmed_now(now).take(asked).map(|task_arn| task_arn.to_string()).collect();
             if !task_arns.is_empty() {
                 out.push(Effect::AskStopVerification { sequence: self.sequence, task_arns });
                 self.verify_at = now + limits::VERIFY_RESEND_MS;

@@ -125,6 +125,8 @@ pub(crate) struct Task {
     pub(crate) report: ReportState,
     pub(crate) forgetting: Option<EffectId>,
     pub(crate) cleaned: bool,
+    /// What is left of it is being removed.
+    pub(crate) cleaning: bool,
     /// Something of it changed in this step.
     pub(crate) touched: bool,
 }
@@ -164,6 +166,7 @@ impl Task {
             report: ReportState::default(),
             forgetting: None,
             cleaned: false,
+            cleaning: false,
             touched: true,
         }
     }
@@ -233,6 +236,17 @@ impl Task {
 
     pub(crate) fn is_stopped(&self) -> bool {
         self.status == TaskStatus::Stopped
+    }
+
+    /// Whether it still has to get its share of the instance.
+    pub(crate) fn waits(&self) -> bool {
+        !self.granted && !self.orphan && !self.stopping()
+    }
+
+    /// Since when its containers are kept, stopped as it is.
+    pub(crate) fn kept_since(&self) -> Option<Millis> {
+        let stopped = self.is_stopped() && !self.cleaned && !self.cleaning;
+        stopped.then(|| self.times.stopped_at.unwrap_or_default())
     }
 
     pub(crate) fn progress(&self) -> Vec<Progress> {
@@ -350,8 +364,7 @@ impl Task {
             Network::Releasing { deadline, .. } => Some(*deadline),
             _ => None,
         };
-        let waiting = (!self.granted && !self.stopping() && !self.orphan)
-            .then_some(self.arrived_at + crate::limits::HOST_WAIT_MS);
+        let waiting = self.waits().then_some(self.arrived_at + crate::limits::HOST_WAIT_MS);
         let wait = self.wait_until.filter(|_| !self.stopping());
         let containers = self.containers.iter().flat_map(Container::deadlines);
         containers.chain(network).chain(waiting).chain(wait)
