@@ -3,8 +3,8 @@
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    account_setting, attribute, capacity_provider, cluster, container_instance, controller, events, logs, service,
-    service_deployment, task, task_definition, task_set,
+    account_setting, attribute, capacity_provider, cluster, container_instance, controller, events, logs, names,
+    service, service_deployment, task, task_definition, task_set,
 };
 use crate::hello;
 use crate::output::Format;
@@ -130,6 +130,9 @@ pub enum Command {
     /// Account settings.
     #[command(subcommand)]
     AccountSetting(account_setting::Verb),
+    /// Subnets with their zones, security groups and roles, which tasks name and which aren't here.
+    #[command(subcommand)]
+    Names(names::Verb),
     /// Shows what happens: task, instance and service events.
     Events(events::Arguments),
     /// Shows the output of a task's containers.

@@ -85,6 +85,7 @@ async fn ask(options: &Options, command: Command) -> Result<(), Failure> {
         Command::ContainerInstance(verb) => commands::container_instance::run(&context, verb).await,
         Command::Controller { verb: Some(verb), .. } => commands::controller::run(&context, verb).await,
         Command::AccountSetting(verb) => commands::account_setting::run(&context, verb).await,
+        Command::Names(verb) => commands::names::run(&context, verb).await,
         Command::Events(arguments) => commands::events::run(&context, arguments).await,
         Command::Logs(arguments) => commands::logs::run(&context, arguments).await,
         // The other commands ask no controller: `run` has carried them out.

@@ -442,7 +442,7 @@ fn a_value_that_ecs_refuses_is_found_in_the_file() {
          \"taskRoleArn\": \"<role>\",\n \
          \"containerDefinitions\": [{\"name\": \"a\", \"image\": \"i\", \"memory\": 512}]}",
         expect![[r#"
-            web.json:3:17: taskRoleArn: ClientException: Role is not valid.
+            web.json:3:17: taskRoleArn: ClientException: Role is not valid
                 3 |  "taskRoleArn": "<role>",
                   |                 ^"#]],
     );

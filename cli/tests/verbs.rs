@@ -226,3 +226,33 @@ fn a_removed_controller_isnt_shown_any_more() {
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(ran.out.contains("one") && ran.out.contains("FOLLOWER") && !ran.out.contains("two"), "{ran:?}");
 }
+
+#[test]
+fn names_are_described_and_shown() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("names.json");
+    std::fs::write(
+        &file,
+        r#"{"subnets": [{"id": "subnet-1", "availabilityZone": "us-east-1a"}], "securityGroups": ["sg-1"]}"#,
+    )
+    .unwrap();
+    let names = json!({ "strict": true, "subnets": [{ "id": "subnet-1", "availabilityZone": "us-east-1a" }],
+        "securityGroups": ["sg-1"], "roles": ["arn:aws:iam::123456789012:role/web"] });
+    server.fake.ok("put_names", json!({ "names": names }));
+    run(&server, &["names", "put", "--strict", "-f", file.to_str().unwrap()], &expect![[r#"
+        put_names {"names":{"securityGroups":["sg-1"],"strict":true,"subnets":[{"availabilityZone":"us-east-1a","id":"subnet-1"}]}}
+        0 NAME                                ZONE        KNOWN
+        subnet-1                            us-east-1a  described
+        sg-1                                -           described
+        arn:aws:iam::123456789012:role/web  -           described
+        all others                          -           refused
+    "#]]);
+    let assigned = json!([{ "id": "subnet-2", "availabilityZone": "us-east-1b" }]);
+    server.fake.ok("get_names", json!({ "names": {}, "assignedSubnets": assigned }));
+    run(&server, &["names", "show"], &expect![[r#"
+        get_names (strong) {}
+        0 NAME      ZONE        KNOWN
+        subnet-2  us-east-1b  assigned
+    "#]]);
+}

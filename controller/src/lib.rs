@@ -35,6 +35,7 @@ mod machine;
 mod members;
 mod membership;
 mod metrics;
+mod names;
 mod peers;
 mod propose;
 mod read;

@@ -9,7 +9,8 @@ use drydock_consensus::{ConfError, RaftId, TransferError};
 use drydock_proto::control::control_client::ControlClient;
 use drydock_proto::control::{
     AddControllerRequest, AddControllerResponse, Controller, InterruptTaskRequest, InterruptTaskResponse,
-    RemoveControllerRequest, RemoveControllerResponse, TransferLeadershipRequest, TransferLeadershipResponse,
+    PutNamesRequest, PutNamesResponse, RemoveControllerRequest, RemoveControllerResponse, TransferLeadershipRequest,
+    TransferLeadershipResponse,
 };
 use futures_util::future::join_all;
 use prost::Message;
@@ -73,6 +74,10 @@ impl Core {
             "InterruptTask" => {
                 let task = self.interrupt_task(InterruptTaskRequest::decode(body).map_err(bad)?).await?;
                 Ok(InterruptTaskResponse { task: Some(task) }.encode_to_vec())
+            }
+            "PutNames" => {
+                let names = self.put_names(PutNamesRequest::decode(body).map_err(bad)?).await?;
+                Ok(PutNamesResponse { names: Some(names) }.encode_to_vec())
             }
             "Reset" => self.reset_here().await.map(|()| Vec::new()),
             "TransferLeadership" => {

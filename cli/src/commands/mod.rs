@@ -13,6 +13,7 @@ pub mod explain;
 pub mod flags;
 pub mod ids;
 pub mod logs;
+pub mod names;
 pub mod pages;
 pub mod protection;
 pub mod service;

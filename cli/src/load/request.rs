@@ -57,6 +57,9 @@ pub const SERVICE: Shape = Shape {
     ],
 };
 
+/// Names of an account that isn't here, or what `drydock names show -o json` printed of them.
+pub const NAMES: Shape = Shape { wrapper: "names", read_only: &[] };
+
 /// The input of CreateTaskSet, or one task set of an answer.
 pub const TASK_SET: Shape = Shape {
     wrapper: "taskSet",

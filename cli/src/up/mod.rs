@@ -15,10 +15,11 @@ use std::time::{Duration, Instant};
 
 use bollard::Docker;
 use clap::Args;
+use drydock_proto::control::Names;
 
 use crate::arguments::ENDPOINT_DEFAULT;
 use crate::client::Client;
-use crate::commands::{Context, flags};
+use crate::commands::{Context, flags, names};
 use crate::failure::Failure;
 use crate::output::Screen;
 use crate::processes::{AwsFlags, stop_signal};
@@ -71,6 +72,12 @@ pub struct Arguments {
     /// Shortens the waits that ECS makes long to a twentieth: 40 s to count as healthy, back-offs; first run only.
     #[arg(long)]
     fast: bool,
+    /// Describes subnets, security groups and roles, as `drydock names put` does: JSON or YAML.
+    #[arg(long, value_name = "FILE")]
+    names: Option<PathBuf>,
+    /// Refuses subnets, security groups and roles that --names doesn't describe, as AWS would.
+    #[arg(long)]
+    strict: bool,
     /// Time in RUNNING after which a task without health check counts as healthy [ECS's 40s]; first run only.
     #[arg(long, value_name = "DURATION", value_parser = flags::duration)]
     healthy_after: Option<Duration>,
@@ -105,6 +112,7 @@ pub async fn run(arguments: Arguments, screen: Screen) -> Result<(), Failure> {
         None => layout::default_path()?,
     };
     let aws = arguments.aws.clone().checked()?;
+    let names = described(&arguments)?;
     let mut data = DataDir::open(&path)?;
     let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let (layout, notes) = data.layout(&Wishes {
@@ -126,7 +134,7 @@ pub async fn run(arguments: Arguments, screen: Screen) -> Result<(), Failure> {
     let (mut children, mut notices) = Children::new(&data, &layout, docker.is_some(), capacity, aws);
     let mut interrupted = std::pin::pin!(stop_signal());
     let ended = {
-        let mut work = std::pin::pin!(work(&arguments, &screen, &console, &mut children, docker.as_ref()));
+        let mut work = std::pin::pin!(work(&arguments, names, &screen, &console, &mut children, docker.as_ref()));
         loop {
             tokio::select! {
                 ended = &mut work => break ended,
@@ -160,6 +168,15 @@ pub async fn run(arguments: Arguments, screen: Screen) -> Result<(), Failure> {
     ended
 }
 
+/// The names that the arguments describe; none where they say nothing of them, and what was described before stays.
+fn described(arguments: &Arguments) -> Result<Option<Names>, Failure> {
+    match &arguments.names {
+        Some(file) => names::read(file, arguments.strict).map(Some),
+        None if arguments.strict => Ok(Some(Names { strict: true, ..Names::default() })),
+        None => Ok(None),
+    }
+}
+
 async fn runtime(wanted: Runtime, console: &Console) -> Result<Option<Docker>, Failure> {
     if wanted == Runtime::Simulated {
         return Ok(None);
@@ -179,6 +196,7 @@ async fn runtime(wanted: Runtime, console: &Console) -> Result<Option<Docker>, F
 /// Starts everything; goes on for ever, or with `--once` until all is there.
 async fn work(
     arguments: &Arguments,
+    described: Option<Names>,
     screen: &Screen,
     console: &Console,
     children: &mut Children,
@@ -195,6 +213,9 @@ async fn work(
         status = children.or_dead(ready::leader(&layout, || children.lost())).await?;
     }
     ready::cluster(&client).await?;
+    if let Some(described) = described {
+        names::put(&client, described).await?;
+    }
     children.start_agents()?;
     let wanted = usize::from(layout.instances);
     while !children.or_dead(ready::instances(&client, wanted, || children.refused_agents())).await? {

@@ -234,6 +234,20 @@ impl Control for Fake {
         self.answer("describe_scaling", &request)
     }
 
+    async fn put_names(
+        &self,
+        request: Request<control::PutNamesRequest>,
+    ) -> Result<Response<control::PutNamesResponse>, Status> {
+        self.answer("put_names", &request)
+    }
+
+    async fn get_names(
+        &self,
+        request: Request<control::GetNamesRequest>,
+    ) -> Result<Response<control::GetNamesResponse>, Status> {
+        self.answer("get_names", &request)
+    }
+
     async fn watch_events(
         &self,
         request: Request<control::WatchEventsRequest>,

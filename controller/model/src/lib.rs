@@ -16,6 +16,7 @@ pub mod error;
 pub mod fargate;
 pub mod ids;
 pub mod names;
+pub mod outside;
 pub mod pagination;
 pub mod placement;
 pub mod query;

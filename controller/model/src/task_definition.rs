@@ -19,7 +19,7 @@ use drydock_proto::ecs::{
 };
 
 use crate::error::{EcsError, ExceptionName};
-use crate::{fargate, names, placement, refusals, tags, task_size, wire};
+use crate::{fargate, names, outside, placement, refusals, tags, task_size, wire};
 
 /// Containers of a task definition.
 pub const CONTAINERS_MAX: usize = 10;
@@ -59,8 +59,8 @@ pub fn validate_registration(request: &RegisterTaskDefinitionRequest) -> Result<
     tags::check(&request.tags)?;
     placement::check_definition_constraints(&request.placement_constraints)?;
     refusals::check(refusals::REGISTER_TASK_DEFINITION, request)?;
-    check_role(request.task_role_arn.as_deref())?;
-    check_role(request.execution_role_arn.as_deref())?;
+    outside::check_role(request.task_role_arn.as_deref())?;
+    outside::check_role(request.execution_role_arn.as_deref())?;
     containers::check_list(&request.container_definitions)?;
     let facts = Facts::of(request)?;
     for container in &request.container_definitions {
@@ -111,15 +111,6 @@ impl<'a> Facts<'a> {
 fn setting(container: &ContainerDefinition, what: impl std::fmt::Display) -> EcsError {
     let name = container.name.as_deref().unwrap_or_default();
     EcsError::client(format!("Invalid setting for container '{name}'. {what}"))
-}
-
-/// A role is an ARN or a role's name. An empty text counts as none: some clients always send the member.
-fn check_role(role: Option<&str>) -> Result<(), EcsError> {
-    let is_allowed = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-/:".contains(c);
-    match role {
-        Some(role) if !role.chars().all(is_allowed) => Err(EcsError::client("Role is not valid.")),
-        _ => Ok(()),
-    }
 }
 
 /// Whether there is an execution role.

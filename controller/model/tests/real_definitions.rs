@@ -112,7 +112,7 @@ fn these_register_and_come_back_whole() {
 #[test]
 fn these_are_refused() {
     for (name, expected) in [
-        ("templated", "ClientException: Role is not valid."),
+        ("templated", "ClientException: Role is not valid"),
         ("text-for-number", "not decoded: invalid type: string \"256\", expected i32 at line"),
         ("skeleton", "not decoded: unknown value ``, expected one of: X86_64, ARM64 at line"),
     ] {

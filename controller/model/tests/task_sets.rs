@@ -48,7 +48,7 @@ fn an_external_service_says_nothing_that_its_task_sets_say() {
             ),
             (r#"{"platformVersion": "LATEST"}"#, "invalid: PlatformVersion must be blank."),
             (
-                r#"{"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["s"]}}}"#,
+                r#"{"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-1"]}}}"#,
                 "invalid: NetworkConfiguration must be blank.",
             ),
             (r#"{"loadBalancers": [{"containerName": "c"}]}"#, "invalid: LoadBalancers must be blank."),

@@ -9,7 +9,7 @@ use drydock_model::error::EcsError;
 use drydock_model::ids;
 use drydock_model::resources::{Needs, needs};
 use drydock_model::status::{ClusterStatus, TaskDefinitionStatus};
-use drydock_proto::ecs::{Failure, PlacementConstraint, PlacementStrategy, RunTaskRequest};
+use drydock_proto::ecs::{Failure, NetworkConfiguration, PlacementConstraint, PlacementStrategy, RunTaskRequest};
 use drydock_state::capacity::Capacity;
 use drydock_state::command::{Placement, RunTask};
 use drydock_state::row::DefinitionRow;
@@ -57,6 +57,7 @@ pub(crate) struct Target<'a> {
     group: Arc<str>,
     constraints: Vec<PlacementConstraint>,
     strategies: Vec<PlacementStrategy>,
+    network: Option<NetworkConfiguration>,
     count: u32,
     capacity: Capacity,
 }
@@ -84,6 +85,7 @@ pub(crate) fn target<'a>(view: &'a State, scope: &Scope, request: &RunTaskReques
         group: request.group.clone().unwrap_or_else(|| format!("family:{}", definition.key.family)).into(),
         constraints: request.placement_constraints.clone(),
         strategies: request.placement_strategy.clone(),
+        network: request.network_configuration.clone(),
         count,
         capacity,
     })
@@ -145,6 +147,7 @@ impl Target<'_> {
         let ask = |provider: &Option<&str>| {
             let pool = Pool::of(self.capacity.launch_type, *provider, Some(&self.definition.document));
             Ask::new(view, &self.definition.key, &self.needs, pool, &self.group)
+                .in_network(view, self.cluster, self.network.as_ref())
                 .placed(&self.constraints, &self.strategies)
         };
         providers.iter().map(ask).collect()

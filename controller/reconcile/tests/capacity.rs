@@ -55,7 +55,7 @@ trait Capacity {
 }
 
 fn network() -> Option<ecs::NetworkConfiguration> {
-    let vpc = ecs::AwsVpcConfiguration { subnets: vec!["subnet-1".into()], ..Default::default() };
+    let vpc = ecs::AwsVpcConfiguration { subnets: vec!["subnet-1".into(), "subnet-2".into()], ..Default::default() };
     Some(ecs::NetworkConfiguration { awsvpc_configuration: Some(vpc) })
 }
 

@@ -7,6 +7,7 @@ mod support;
 use drydock_model::capacity::Serves;
 use drydock_model::status::TaskStatus;
 use drydock_proto::ecs::{self, AvailabilityZoneRebalancing as Rebalancing};
+use drydock_state::row::Names;
 use drydock_state::{Change, Command, Key};
 use expect_test::expect;
 use support::happening::all_do_as_told;
@@ -77,7 +78,7 @@ fn tasks_on_fargate_are_rebalanced_too() {
         request.set_launch_type(ecs::LaunchType::Fargate);
         request.network_configuration = Some(ecs::NetworkConfiguration {
             awsvpc_configuration: Some(ecs::AwsVpcConfiguration {
-                subnets: vec!["subnet-1".to_owned()],
+                subnets: ["subnet-1", "subnet-2", "subnet-3"].map(str::to_owned).to_vec(),
                 ..Default::default()
             }),
         });
@@ -206,6 +207,9 @@ fn an_update_keeps_it_and_may_not_take_away_what_it_needs() {
 /// Four tasks, all in the first zone, in steady state; then the instances of the others join.
 fn uneven(hosts: &[(&str, Serves)], change: impl FnOnce(&mut ecs::CreateServiceRequest)) -> World {
     let mut world = World::new();
+    let subnets = [("subnet-1", "a"), ("subnet-2", "b"), ("subnet-3", "c")];
+    let subnets = subnets.map(|(id, zone)| (id.into(), zone.into())).into();
+    world.apply(Command::PutNames(Box::new(Names { subnets, ..Names::default() })));
     let mut container =
         ecs::ContainerDefinition { name: Some("main".into()), image: Some(PINNED_IMAGE.into()), ..Default::default() };
     container.cpu = Some(256);

@@ -6,9 +6,10 @@ use drydock_proto::control::control_server::Control;
 use drydock_proto::control::{
     AddControllerRequest, AddControllerResponse, DescribeScalingRequest, DescribeScalingResponse,
     ExplainRunTaskRequest, ExplainRunTaskResponse, ExplainServiceRequest, ExplainServiceResponse, ExplainTaskRequest,
-    ExplainTaskResponse, GetCostsRequest, GetCostsResponse, GetLogsRequest, InterruptTaskRequest,
-    InterruptTaskResponse, LogLine, RemoveControllerRequest, RemoveControllerResponse, StatusRequest, StatusResponse,
-    TransferLeadershipRequest, TransferLeadershipResponse, WatchEventsRequest, WatchEventsResponse,
+    ExplainTaskResponse, GetCostsRequest, GetCostsResponse, GetLogsRequest, GetNamesRequest, GetNamesResponse,
+    InterruptTaskRequest, InterruptTaskResponse, LogLine, PutNamesRequest, PutNamesResponse, RemoveControllerRequest,
+    RemoveControllerResponse, StatusRequest, StatusResponse, TransferLeadershipRequest, TransferLeadershipResponse,
+    WatchEventsRequest, WatchEventsResponse,
 };
 use drydock_state::Millis;
 use drydock_state::query::Query;
@@ -145,5 +146,14 @@ impl Control for ControlApi {
         let explainer = Explainer::new(&version, &self.core.scope, now);
         let answer = explainer.run_task(request.into_inner(), seed).map_err(ApiError::from)?;
         Ok(with_index(answer, version.index))
+    }
+
+    async fn put_names(&self, request: Request<PutNamesRequest>) -> Result<Response<PutNamesResponse>, Status> {
+        Ok(Response::new(self.core.membership("PutNames", request.get_ref()).await?))
+    }
+
+    async fn get_names(&self, request: Request<GetNamesRequest>) -> Result<Response<GetNamesResponse>, Status> {
+        let (version, _) = self.moment(request.metadata()).await?;
+        Ok(with_index(self.core.names(&version.state), version.index))
     }
 }

@@ -10,7 +10,7 @@ use drydock_proto::ecs;
 
 use crate::key::{InstanceKey, Key, Millis, TaskKey};
 use crate::plan::Plan;
-use crate::row::{AttachmentRow, BindingRow, InterfaceRow, Settings};
+use crate::row::{AttachmentRow, BindingRow, InterfaceRow, Names, Settings};
 
 /// The version of the command encoding that this build writes, and the highest that it reads.
 pub const SCHEMA: u32 = 1;
@@ -108,6 +108,8 @@ pub enum Command {
     PutSettings(Settings),
     /// Removes all that requests made; agents stay.
     Reset,
+    /// Replaces the names of an account that isn't here.
+    PutNames(Box<Names>),
     /// The first entry of a leader's term: once it is applied, all earlier ones are.
     NewEpoch,
 }
@@ -293,6 +295,7 @@ impl Command {
             Self::Checkpoint { .. } => "Checkpoint",
             Self::PutSettings(_) => "PutSettings",
             Self::Reset => "Reset",
+            Self::PutNames(_) => "PutNames",
             Self::NewEpoch => "NewEpoch",
         }
     }

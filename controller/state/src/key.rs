@@ -98,6 +98,15 @@ pub struct CapacityProviderKey {
     pub name: Arc<str>,
 }
 
+/// A subnet.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SubnetKey {
+    /// Region and account.
+    pub scope: ScopeId,
+    /// `subnet-…`
+    pub id: Arc<str>,
+}
+
 /// What managed scaling decided for a capacity provider in a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ScalingKey {

@@ -30,6 +30,7 @@ pub mod row;
 mod snapshot;
 mod state;
 mod subjects;
+pub mod subnets;
 mod table;
 mod write;
 
@@ -40,7 +41,7 @@ pub use event::{Event, EventKind};
 pub use index::{ClusterCounts, TaskCounts};
 pub use key::{
     CapacityProviderKey, ClusterId, DefinitionKey, DeploymentKey, FamilyKey, InstanceKey, Key, Millis, RevisionKey,
-    ScalingKey, ScopeId, ServiceKey, TaskKey, TaskSetKey, TokenKey, TokenKind,
+    ScalingKey, ScopeId, ServiceKey, SubnetKey, TaskKey, TaskSetKey, TokenKey, TokenKind,
 };
 pub use outcome::{Applied, Halt, Outcome};
 pub use plan::{Change, Plan};

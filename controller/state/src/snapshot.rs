@@ -8,11 +8,11 @@ use drydock_proto::state as wire;
 use prost::Message as _;
 use wire::chunk::Chunk as Part;
 
-use crate::codec::{Bad, FromWire as _, Launches, WireRow as _, from_settings, settings};
+use crate::codec::{Bad, FromWire as _, Launches, WireRow as _, from_names, from_settings, names, settings};
 use crate::key::ScopeId;
 use crate::row::{
     AccountSettingRow, CapacityProviderRow, ClusterRow, CostRow, Counters, DefinitionRow, DeploymentRow, FamilyRow,
-    InstanceRow, RevisionRow, ScalingRow, ServiceEventsRow, ServiceRow, TaskSetRow, TokenRow,
+    InstanceRow, Names, RevisionRow, ScalingRow, ServiceEventsRow, ServiceRow, SubnetRow, TaskSetRow, TokenRow,
 };
 use crate::state::State;
 use crate::table::digest_of;
@@ -74,6 +74,7 @@ impl State {
                 ..self.counters
             })),
             settings: Some(settings(&self.settings)),
+            names: self.wire_names(),
             ..wire::Header::default()
         };
         // The number of scopes is in the counters, and a scope never changes.
@@ -94,6 +95,7 @@ impl State {
             self.costs.digest(),
             self.capacity_providers.digest(),
             self.scalings.digest(),
+            self.subnets.digest(),
         ]
         .into_iter()
         .fold(0, u64::wrapping_add)
@@ -116,6 +118,7 @@ impl State {
             self.costs.len(),
             self.capacity_providers.len(),
             self.scalings.len(),
+            self.subnets.len(),
         ];
         rows.into_iter().fold(0, |sum, rows| sum.saturating_add(u64::try_from(rows).unwrap_or(u64::MAX)))
     }
@@ -141,7 +144,12 @@ impl State {
             settings: Some(settings(&self.settings)),
             scopes: self.scopes.iter().map(scope).collect(),
             checkpoints: self.checkpoints.iter().map(checkpoint).collect(),
+            names: self.wire_names(),
         }
+    }
+
+    fn wire_names(&self) -> Option<wire::Names> {
+        (*self.names != Names::default()).then(|| names(&self.names))
     }
 
     /// All rows, each with its size, in the order in which they must be imported: what a row names comes before it.
@@ -169,6 +177,7 @@ impl State {
             .chain(table!(costs))
             .chain(table!(capacity_providers))
             .chain(table!(scalings))
+            .chain(table!(subnets))
     }
 
     /// The state behind the chunks of [`Self::export`].
@@ -261,6 +270,7 @@ impl Import {
             deployments: counters.deployments,
         };
         self.state.settings = from_settings(&settings);
+        self.state.names = Arc::new(header.names.map(from_names).unwrap_or_default());
         for scope in header.scopes {
             let value = Scope { region: scope.region, account: scope.account };
             self.state.put_scope(ScopeId(scope.id), Arc::new(value));
@@ -317,6 +327,9 @@ impl Import {
         for row in rows.scalings {
             state.put_scaling(ScalingRow::from_wire(row)?);
         }
+        for row in rows.subnets {
+            state.subnets.put(Arc::new(SubnetRow::from_wire(row)?));
+        }
         Ok(())
     }
 
@@ -352,6 +365,8 @@ impl PartialEq for State {
             && self.costs == other.costs
             && self.capacity_providers == other.capacity_providers
             && self.scalings == other.scalings
+            && self.subnets == other.subnets
+            && self.names == other.names
             && self.index == other.index
     }
 }

@@ -17,8 +17,8 @@ use crate::key::{
 };
 use crate::row::{
     AccountSettingKey, AccountSettingRow, CapacityProviderRow, ClusterRow, CostKey, CostRow, Counters, DefinitionRow,
-    DeploymentRow, FamilyRow, InstanceRow, RevisionRow, ScalingRow, ServiceEventRow, ServiceEventsRow, ServiceRow,
-    Settings, TaskRow, TaskSetRow, TokenRow,
+    DeploymentRow, FamilyRow, InstanceRow, Names, RevisionRow, ScalingRow, ServiceEventRow, ServiceEventsRow,
+    ServiceRow, Settings, SubnetRow, TaskRow, TaskSetRow, TokenRow,
 };
 use crate::table::Table;
 
@@ -41,6 +41,8 @@ pub struct State {
     pub(crate) costs: Table<CostRow>,
     pub(crate) capacity_providers: Table<CapacityProviderRow>,
     pub(crate) scalings: Table<ScalingRow>,
+    pub(crate) subnets: Table<SubnetRow>,
+    pub(crate) names: Arc<Names>,
     pub(crate) settings: Settings,
     pub(crate) counters: Counters,
     pub(crate) checkpoints: OrdMap<u64, u64>,

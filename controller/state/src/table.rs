@@ -122,12 +122,12 @@ mod rows {
     use super::Row;
     use crate::key::{
         CapacityProviderKey, ClusterId, DefinitionKey, DeploymentKey, FamilyKey, InstanceKey, RevisionKey, ScalingKey,
-        ServiceKey, TaskKey, TaskSetKey, TokenKey,
+        ServiceKey, SubnetKey, TaskKey, TaskSetKey, TokenKey,
     };
     use crate::row::{
         AccountSettingKey, AccountSettingRow, CapacityProviderRow, ClusterRow, CostKey, CostRow, DefinitionRow,
-        DeploymentRow, FamilyRow, InstanceRow, RevisionRow, ScalingRow, ServiceEventsRow, ServiceRow, TaskRow,
-        TaskSetRow, TokenRow,
+        DeploymentRow, FamilyRow, InstanceRow, RevisionRow, ScalingRow, ServiceEventsRow, ServiceRow, SubnetRow,
+        TaskRow, TaskSetRow, TokenRow,
     };
 
     row!(AccountSettingRow, AccountSettingKey, |row| row.key.clone());
@@ -145,4 +145,5 @@ mod rows {
     row!(TokenRow, TokenKey, |row| row.key.clone());
     row!(CapacityProviderRow, CapacityProviderKey, |row| row.key.clone());
     row!(ScalingRow, ScalingKey, |row| row.key.clone());
+    row!(SubnetRow, SubnetKey, |row| row.key.clone());
 }

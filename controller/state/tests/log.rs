@@ -19,7 +19,7 @@ use drydock_state::plan::{
 };
 use drydock_state::row::{
     AttachmentRow, BindingRow, HookAction, HookRow, HookStage, HookStatus, InterfaceRow, LifecycleStage, MonitorStatus,
-    RollbackRow, RolloutState, ScalingFigures, ServiceProgress,
+    Names, RollbackRow, RolloutState, ScalingFigures, ServiceProgress,
 };
 use drydock_state::{
     CHECKPOINT_EVERY, CapacityProviderKey, Change, ClusterId, Command, DefinitionKey, Envelope, Halt, ImportError,
@@ -345,7 +345,17 @@ fn commands() -> Vec<Command> {
         Command::PutSettings(Settings::default()),
         Command::Reset,
         Command::NewEpoch,
+        Command::PutNames(Box::new(names())),
     ]
+}
+
+fn names() -> Names {
+    Names {
+        strict: true,
+        subnets: [("subnet-1".into(), "us-east-1a".into())].into(),
+        security_groups: ["sg-1".into()].into(),
+        roles: ["arn:aws:iam::123456789012:role/web".into()].into(),
+    }
 }
 
 fn envelope(command: Command) -> Envelope {
@@ -374,7 +384,7 @@ fn the_encoding_of_every_command_stays_as_it_is() {
     }
     let mut names: Vec<&str> = commands().iter().map(Command::name).collect();
     names.dedup();
-    assert_eq!(names.len(), 48, "one of each");
+    assert_eq!(names.len(), 49, "one of each");
     expect_file!["golden/commands-v1.txt"].assert_eq(&golden);
 }
 

@@ -18,6 +18,7 @@ mod instances;
 mod lifecycle;
 mod membership;
 mod metrics;
+mod names;
 mod pagination;
 mod requests;
 mod task_sets;

@@ -97,7 +97,7 @@ fn names_and_images() {
                 r#"app {"image": "r/nginx@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}"#,
                 "ok",
             ),
-            (r#"task {"taskRoleArn": "${ROLE}"}"#, "Role is not valid."),
+            (r#"task {"taskRoleArn": "${ROLE}"}"#, "Role is not valid"),
             (r#"task {"taskRoleArn": "arn:aws:iam::123456789012:role/path/web", "executionRoleArn": ""}"#, "ok"),
         ],
     );

@@ -37,7 +37,11 @@ fn place(desk: &mut Desk<'_>, task: &TaskRow) -> Result<u128, Unplaced> {
 /// What a waiting task asks, with the constraints and strategies of its service, or of its RunTask.
 pub(crate) fn ask<'a>(view: &'a State, task: &'a TaskRow) -> Ask<'a> {
     let launch = &task.launch;
-    let ask = Ask::new(view, &task.definition, &launch.needs, Pool::of_task(view, task), &task.group);
+    let ask = Ask::new(view, &task.definition, &launch.needs, Pool::of_task(view, task), &task.group).in_network(
+        view,
+        task.key.cluster,
+        launch.network_configuration.as_ref(),
+    );
     match task.service.and_then(|owner| view.service(owner.service)) {
         Some(service) => ask.of_service(service),
         None => ask.placed(&launch.placement_constraints, &launch.placement_strategy),

@@ -1,15 +1,16 @@
 //! What a task asks of an instance: the filters in ECS's order, then the strategies that rank what they leave
 //! (ecs-semantics §2.4).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use drydock_model::query::Expression;
 use drydock_model::rebalancing::ZONE;
 use drydock_model::resources::Needs;
-use drydock_proto::ecs;
+use drydock_proto::ecs::{self, NetworkConfiguration};
 use drydock_state::capacity::placement_group;
 use drydock_state::row::{DefinitionRow, InstanceRow, ServiceRow};
-use drydock_state::{DefinitionKey, InstanceSubjects, State};
+use drydock_state::{ClusterId, DefinitionKey, InstanceSubjects, State};
 
 use super::pool::Pool;
 
@@ -29,6 +30,8 @@ pub(crate) struct Ask<'f> {
     pub(super) strategies: Vec<Strategy>,
     /// The one zone that it may go to; any where it is unset.
     pub(super) zone: Option<Arc<str>>,
+    /// The zones of its subnets; any where it has none.
+    pub(super) subnet_zones: Option<BTreeSet<Arc<str>>>,
 }
 
 /// An expression that an instance must meet.
@@ -105,7 +108,20 @@ impl<'f> Ask<'f> {
             member_of: constraints.map(|constraint| MemberOf::new(constraint.expression.as_deref())).collect(),
             strategies: Strategy::of(&[]),
             zone: None,
+            subnet_zones: None,
         }
+    }
+
+    /// The same in the subnets of a network configuration, which are of this cluster's region and account.
+    pub(crate) fn in_network(
+        mut self,
+        view: &State,
+        cluster: ClusterId,
+        network: Option<&NetworkConfiguration>,
+    ) -> Self {
+        let located = view.located(cluster, network);
+        self.subnet_zones = located.map(|located| located.into_iter().map(|(_, zone)| zone).collect());
+        self
     }
 
     /// The same with the constraints and the strategies of a request or a service.
@@ -146,6 +162,17 @@ impl<'f> Ask<'f> {
     /// Whether an instance is where the task may go.
     pub(super) fn is_in_zone(&self, row: &InstanceRow) -> bool {
         self.zone.as_ref().is_none_or(|zone| row.availability_zone() == Some(zone))
+    }
+
+    /// Whether an instance is where one of the task's subnets is. One that doesn't say where it is can be reached from each.
+    pub(super) fn is_in_reach(&self, row: &InstanceRow) -> bool {
+        let (Some(zones), Some(zone)) = (&self.subnet_zones, row.availability_zone()) else { return true };
+        zones.contains(zone)
+    }
+
+    /// Whether where it is matters.
+    pub(super) const fn is_anywhere(&self) -> bool {
+        self.zone.is_none() && self.subnet_zones.is_none()
     }
 
     /// Whether it has no constraint: then no placement can make another instance fit.

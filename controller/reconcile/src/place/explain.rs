@@ -14,6 +14,8 @@ pub enum Refusal {
     Pool,
     /// Its agent isn't connected.
     Agent,
+    /// It is in another zone than the task's subnets.
+    Location,
     /// It lacks an attribute that the task definition requires.
     Attribute,
     /// It hasn't enough left.
@@ -31,6 +33,7 @@ impl Refusal {
         match self {
             Self::Pool => "NO ACTIVE INSTANCES",
             Self::Agent => "AGENT",
+            Self::Location => "LOCATION",
             Self::Attribute => "ATTRIBUTE",
             Self::Lacking(lacking) => lacking.reason(),
             Self::MemberOf(_) => "MemberOf placement constraint unsatisfied",
@@ -44,6 +47,7 @@ impl Refusal {
         match self {
             Self::Pool => "encountered error \"NO ACTIVE INSTANCES\".",
             Self::Agent => "encountered error \"AGENT\".",
+            Self::Location => "encountered error \"LOCATION\".",
             Self::Attribute => "is missing an attribute required by your task.",
             Self::Lacking(lacking) => lacking.explanation(),
             Self::MemberOf(_) => "encountered error \"MemberOf placement constraint unsatisfied.\".",

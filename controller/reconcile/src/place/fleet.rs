@@ -28,8 +28,11 @@ pub(crate) struct Fleet<'a> {
     /// Instances that the step drains.
     closed: BTreeSet<u128>,
     /// Asks without constraints that found no place in this step: room only shrinks within a step, so the answer stays.
-    blocked: BTreeMap<(Pool, Option<DefinitionKey>, Needs), Unplaced>,
+    blocked: BTreeMap<Blocked, Unplaced>,
 }
+
+/// An ask without constraints, as far as placement goes by it.
+type Blocked = (Pool, Option<DefinitionKey>, Needs, Option<BTreeSet<Arc<str>>>);
 
 /// What a step has done to an instance.
 #[derive(Debug, Clone)]
@@ -116,6 +119,9 @@ impl<'a> Fleet<'a> {
         if !row.agent_connected {
             return Some(Refusal::Agent);
         }
+        if !ask.is_in_reach(row) {
+            return Some(Refusal::Location);
+        }
         if ask.requires.is_some_and(|definition| !row.has_attributes(&definition.document.requires_attributes)) {
             return Some(Refusal::Attribute);
         }
@@ -144,6 +150,7 @@ impl<'a> Fleet<'a> {
         let row = self.row(instance)?;
         match refusal {
             Refusal::Pool | Refusal::Agent | Refusal::DistinctInstance => None,
+            Refusal::Location => row.availability_zone().map(|zone| format!("the container instance is in {zone}")),
             Refusal::Attribute => row.missing_in_words(&ask.requires?.document.requires_attributes),
             Refusal::Lacking(_) => self.left(row).shortage(ask.needs),
             Refusal::MemberOf(at) => ask.member_of.get(usize::from(at)).map(|member| member.text.to_string()),
@@ -152,7 +159,10 @@ impl<'a> Fleet<'a> {
 
     /// Why no instance takes the task. O(n), once a step for asks without constraints.
     pub(super) fn explain(&mut self, ask: &Ask<'_>) -> Unplaced {
-        let key = || (ask.pool.clone(), ask.requires.map(|definition| definition.key.clone()), ask.needs.clone());
+        let key = || {
+            let requires = ask.requires.map(|definition| definition.key.clone());
+            (ask.pool.clone(), requires, ask.needs.clone(), ask.subnet_zones.clone())
+        };
         if ask.is_unconstrained()
             && let Some(known) = self.blocked.get(&key())
         {

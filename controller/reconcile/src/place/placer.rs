@@ -397,8 +397,8 @@ pub(super) fn suits(ask: &Ask<'_>, fleet: &Fleet<'_>, example: &InstanceRow) -> 
     if !ask.pool.has(example) {
         return None;
     }
-    let mut certain = ask.zone.is_none() || !fleet.index.is_personal(ZONE);
-    if certain && !ask.is_in_zone(example) {
+    let mut certain = ask.is_anywhere() || !fleet.index.is_personal(ZONE);
+    if certain && !(ask.is_in_zone(example) && ask.is_in_reach(example)) {
         return None;
     }
     if let Some(definition) = ask.requires {
@@ -429,7 +429,7 @@ fn is_taken_up(fleet: &Fleet<'_>, group: &Arc<str>, class: ClassId) -> bool {
 /// Whether one instance does.
 pub(super) fn meets(ask: &Ask<'_>, fleet: &Fleet<'_>, row: &InstanceRow) -> bool {
     let required = ask.requires.map_or(&[][..], |definition| &definition.document.requires_attributes);
-    ask.is_in_zone(row) && row.has_attributes(required) && fleet.constraint(ask, row).is_none()
+    ask.is_in_zone(row) && ask.is_in_reach(row) && row.has_attributes(required) && fleet.constraint(ask, row).is_none()
 }
 
 fn value_of(row: Option<&InstanceRow>, name: &str) -> Value {

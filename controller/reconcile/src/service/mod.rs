@@ -225,7 +225,8 @@ fn seat(desk: &mut Desk<'_>, case: &mut Case<'_>) -> (Moves, Vec<Change>) {
         let cluster = case.service.key.cluster;
         let needs = &revision.launch.needs;
         let ask = Ask::new(desk.view, &revision.definition, needs, Pool::Ec2, &case.service.group);
-        let ask = ask.of_service(case.service);
+        let network = revision.launch.network_configuration.as_ref();
+        let ask = ask.in_network(desk.view, cluster, network).of_service(case.service);
         match desk.fleet(cluster).place_on(&ask, start.instance) {
             Ok(()) => {
                 targets_left -= u32::from(is_target);

@@ -70,7 +70,9 @@ pub(super) fn ask_of<'a>(
 ) -> Ask<'a> {
     let definition = view.definition(&revision.definition).map(|row| &*row.document);
     let pool = Pool::of(revision.launch.launch_type, provider, definition);
-    Ask::new(view, &revision.definition, &revision.launch.needs, pool, &service.group).of_service(service)
+    Ask::new(view, &revision.definition, &revision.launch.needs, pool, &service.group)
+        .in_network(view, service.key.cluster, revision.launch.network_configuration.as_ref())
+        .of_service(service)
 }
 
 /// Without an instance the task waits for one of its capacity provider.

@@ -20,6 +20,7 @@ const REVISIONS_MAX: u32 = 1_000_000;
 impl Apply<'_> {
     pub(super) fn register_task_definition(&mut self, request: &ecs::RegisterTaskDefinitionRequest) -> Answer {
         let document = validate_registration(request)?;
+        self.check_roles(request)?;
         let family = document.family.clone().unwrap_or_default();
         let known = self
             .state

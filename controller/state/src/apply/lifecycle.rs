@@ -11,6 +11,7 @@ use crate::event::EventKind;
 use crate::key::{ClusterId, InstanceKey, Key, Millis};
 use crate::outcome::Halt;
 use crate::row::{AttachmentRow, ContainerRow, DefinitionRow, InstanceRow, TaskLaunch, TaskOwner, TaskRow, TaskTimes};
+use crate::subnets::subnet_at;
 
 /// What a new task is made from.
 pub(super) struct NewTask {
@@ -80,6 +81,9 @@ impl Apply<'_> {
         let now = self.now;
         let key = self.new_task_key(new.cluster);
         let attachments = self.network_interface(&new).into_iter().collect();
+        if let Some(located) = self.state.located(new.cluster, new.launch.network_configuration.as_ref()) {
+            self.state.remember(new.cluster, &located);
+        }
         let row = TaskRow {
             key,
             version: 0,
@@ -112,15 +116,17 @@ impl Apply<'_> {
         }
     }
 
-    /// The network interface of a task in awsvpc mode (ecs-semantics §2.5).
+    /// The network interface of a task in awsvpc mode (ecs-semantics §2.5). In which subnet it is, the task's instance
+    /// decides.
     fn network_interface(&mut self, new: &NewTask) -> Option<AttachmentRow> {
-        if new.definition.document.network_mode() != ecs::NetworkMode::Awsvpc {
-            return None;
-        }
-        let network = new.launch.network_configuration.as_ref();
-        let awsvpc = network.and_then(|network| network.awsvpc_configuration.as_ref());
-        let subnet = awsvpc.and_then(|awsvpc| awsvpc.subnets.first());
-        Some(AttachmentRow::precreated(&self.ids.uuid(), subnet.map(String::as_str)))
+        let awsvpc = new.definition.document.network_mode() == ecs::NetworkMode::Awsvpc;
+        awsvpc.then(|| AttachmentRow::precreated(&self.ids.uuid()))
+    }
+
+    /// Whether an instance is in the zone of one of the subnets that a task may be in.
+    pub(super) fn is_in_reach(&self, instance: &InstanceRow, launch: &TaskLaunch) -> bool {
+        let located = self.state.located(instance.key.cluster, launch.network_configuration.as_ref());
+        located.is_none_or(|located| subnet_at(&located, instance).is_some())
     }
 
     /// Puts a task on an instance that was found to have room for it.
@@ -133,6 +139,10 @@ impl Apply<'_> {
         row.instance = Some(instance.key.id);
         row.availability_zone = instance.availability_zone().cloned();
         row.gpus = gpus.into();
+        let located = self.state.located(row.key.cluster, row.launch.network_configuration.as_ref());
+        if let Some(subnet) = located.as_ref().and_then(|located| subnet_at(located, &instance)) {
+            row.attachments = row.attachments.iter().map(|attachment| attachment.placed_in(subnet)).collect();
+        }
         row.times.connectivity_at = Some(self.now);
         let definition = self.state.definition(&row.definition);
         if definition.is_some_and(|row| row.document.network_mode() != ecs::NetworkMode::Awsvpc) {

@@ -12,6 +12,7 @@ mod external_service;
 mod instance;
 mod lifecycle;
 mod lookup;
+mod outside;
 mod plan;
 mod plan_set;
 mod protection;
@@ -196,6 +197,7 @@ impl Apply<'_> {
             Command::Checkpoint { index, digest } => self.checkpoint(*index, *digest),
             Command::PutSettings(settings) => self.put_settings(settings),
             Command::Reset => self.reset(),
+            Command::PutNames(names) => self.put_names(names),
             Command::NewEpoch => Ok(self.new_epoch()),
         }
     }

@@ -167,7 +167,10 @@ impl Apply<'_> {
         let fits = match instance {
             Some(id) => {
                 let row = self.state.instance(InstanceKey { cluster, id }).ok_or(DropReason::Missing)?;
-                row.takes_tasks() && row.serves(launch.launch_type) && row.remaining.fits(&launch.needs).is_ok()
+                row.takes_tasks()
+                    && row.serves(launch.launch_type)
+                    && row.remaining.fits(&launch.needs).is_ok()
+                    && self.is_in_reach(row, launch)
             }
             None => self.state.waiting_count(cluster) < WAITING_MAX,
         };

@@ -21,6 +21,7 @@ impl Apply<'_> {
     pub(super) fn reset(&mut self) -> Answer {
         let old = std::mem::take(self.state);
         self.state.settings = old.settings;
+        self.state.names = Arc::clone(&old.names);
         self.state.counters = old.counters;
         self.state.checkpoints = old.checkpoints.clone();
         let kept = old.all_instances().filter(|row| row.status != InstanceStatus::Inactive);

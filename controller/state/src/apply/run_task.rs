@@ -124,8 +124,10 @@ impl Apply<'_> {
             document,
             launch_type,
         )?;
+        self.check_network_names(request.network_configuration.as_ref())?;
         let overrides = request.overrides.clone().unwrap_or_default();
         requests::check_overridden_names(&overrides, document)?;
+        self.check_overridden_roles(&overrides)?;
         let platform = fargate::platform(launch_type, request.platform_version.as_deref(), document)?;
         if overrides.ephemeral_storage.is_some() && launch_type != ecs::LaunchType::Fargate {
             return Err(EcsError::invalid_parameter("ephemeralStorage is only supported by the Fargate launch type."));
@@ -171,6 +173,7 @@ impl Apply<'_> {
             let (Placement::On(id) | Placement::Provided { instance: Some(id), .. }) = placement else { continue };
             let row = self.state.instance(InstanceKey { cluster, id: *id });
             let row = row.filter(|row| row.takes_tasks() && row.serves(launch.launch.launch_type));
+            let row = row.filter(|row| self.is_in_reach(row, &launch.launch));
             let doubled = doubled(*id, left.contains_key(id));
             let fits =
                 row.is_some_and(|row| left.entry(*id).or_insert_with(|| row.remaining.clone()).take(needs).is_ok());
@@ -233,7 +236,8 @@ impl Apply<'_> {
         let (mut tasks, mut failures) = (Vec::new(), Vec::new());
         for text in &request.container_instances {
             let row = self.find_instance(&launch.cluster, text);
-            match startable(row.as_deref(), &launch) {
+            let in_reach = row.as_ref().is_none_or(|row| self.is_in_reach(row, &launch.launch));
+            match startable(row.as_deref(), &launch, in_reach) {
                 Ok(id) => tasks.push(self.launch_on(&launch, Some(id), None)?),
                 Err((reason, detail)) => {
                     let id = short_name(text).to_owned();
@@ -279,13 +283,20 @@ fn is_of(capacity: &Capacity, placement: &Placement) -> bool {
 
 /// The instance's id where StartTask may start the task there, else ECS's reason and what it comes to (ecs-semantics
 /// §2.4). Constraints of the task definition aren't looked at: whoever names an instance has chosen it.
-fn startable(row: Option<&InstanceRow>, launch: &Launch) -> Result<u128, (&'static str, Option<String>)> {
+fn startable(
+    row: Option<&InstanceRow>,
+    launch: &Launch,
+    in_reach: bool,
+) -> Result<u128, (&'static str, Option<String>)> {
     let row = row.ok_or(("MISSING", None))?;
     if row.status != InstanceStatus::Active {
         return Err(("INACTIVE", Some(format!("the container instance is {}", row.status))));
     }
     if !row.agent_connected {
         return Err(("AGENT", None));
+    }
+    if !in_reach {
+        return Err(("LOCATION", None));
     }
     let needs = &launch.launch.needs;
     row.remaining.fits(needs).map_err(|lacking| (lacking.reason(), row.remaining.shortage(needs)))?;

@@ -87,6 +87,7 @@ impl Apply<'_> {
         let launch_type = request.launch_type.map(|_| request.launch_type());
         let launch_type = launch_type.or(daemon.then_some(ecs::LaunchType::Ec2));
         let capacity = self.state.capacity_for(cluster, launch_type, &request.capacity_provider_strategy)?;
+        self.check_network_names(request.network_configuration.as_ref())?;
         Config::of_create(request, definition, &capacity).map(|config| Blueprint::Ecs(Box::new(config)))
     }
 
@@ -155,6 +156,7 @@ impl Apply<'_> {
             }
         };
         self.check_new_strategy(&cluster, &row, request)?;
+        self.check_network_names(request.network_configuration.as_ref())?;
         let config = Config::of_update(&row, &revision, request, definition)?;
         let deploys = request.force_new_deployment() || config.differs(&row, &revision);
         let mut new = (*row).clone();

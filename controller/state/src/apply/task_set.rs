@@ -53,6 +53,7 @@ impl Apply<'_> {
         let definition = self.usable_definition(request.task_definition.as_deref().unwrap_or_default())?;
         let launch_type = request.launch_type.map(|_| request.launch_type());
         let capacity = self.state.capacity_for(&cluster, launch_type, &request.capacity_provider_strategy)?;
+        self.check_network_names(request.network_configuration.as_ref())?;
         let config = Config::of_task_set(&service, request, definition, &capacity)?;
         let scale = Percent::of_request(request.scale.as_ref())?;
         if self.state.task_sets(service.key).filter(|row| row.is_shown()).count() >= TASK_SETS_MAX {

@@ -1,4 +1,6 @@
-//! Encoding of rows that are an account's: its settings, and what its collected tasks used.
+//! Encoding of rows that are an account's: its settings, what its collected tasks used, and what it has beside ECS.
+
+use std::sync::Arc;
 
 use drydock_model::billing::{Amount, Rate};
 use drydock_proto::ecs::SettingName;
@@ -8,8 +10,8 @@ use wire::cost_row::Key as Whose;
 use super::Bad;
 use super::parts::{code, from_service_key, need, service_key};
 use super::row::{FromWire, WireRow};
-use crate::key::{ClusterId, ScopeId};
-use crate::row::{AccountSettingKey, AccountSettingRow, CostKey, CostRow};
+use crate::key::{ClusterId, ScopeId, SubnetKey};
+use crate::row::{AccountSettingKey, AccountSettingRow, CostKey, CostRow, Names, SubnetRow};
 
 impl WireRow for AccountSettingRow {
     type Wire = wire::AccountSettingRow;
@@ -71,5 +73,45 @@ impl FromWire for CostRow {
             Whose::Service(key) => CostKey::Service(from_service_key(&key)),
         };
         Ok(Self { key, usage: row.amounts.into_iter().map(amount).collect::<Result<_, Bad>>()? })
+    }
+}
+
+impl WireRow for SubnetRow {
+    type Wire = wire::SubnetRow;
+    const TABLE: u8 = 26;
+
+    fn to_wire(&self) -> wire::SubnetRow {
+        wire::SubnetRow {
+            scope: self.key.scope.0,
+            id: self.key.id.to_string(),
+            availability_zone: self.availability_zone.to_string(),
+        }
+    }
+}
+
+impl FromWire for SubnetRow {
+    fn from_wire(row: wire::SubnetRow) -> Result<Self, Bad> {
+        let key = SubnetKey { scope: ScopeId(row.scope), id: row.id.into() };
+        Ok(Self { key, availability_zone: row.availability_zone.into() })
+    }
+}
+
+pub(crate) fn names(names: &Names) -> wire::Names {
+    let subnet =
+        |(id, zone): (&Arc<str>, &Arc<str>)| wire::Subnet { id: id.to_string(), availability_zone: zone.to_string() };
+    wire::Names {
+        strict: names.strict,
+        subnets: names.subnets.iter().map(subnet).collect(),
+        security_groups: names.security_groups.iter().map(ToString::to_string).collect(),
+        roles: names.roles.iter().map(ToString::to_string).collect(),
+    }
+}
+
+pub(crate) fn from_names(names: wire::Names) -> Names {
+    Names {
+        strict: names.strict,
+        subnets: names.subnets.into_iter().map(|one| (one.id.into(), one.availability_zone.into())).collect(),
+        security_groups: names.security_groups.into_iter().map(Into::into).collect(),
+        roles: names.roles.into_iter().map(Into::into).collect(),
     }
 }

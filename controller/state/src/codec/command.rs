@@ -5,6 +5,7 @@ use drydock_model::status::{ContainerStatus, HealthStatus, StopCode, TaskStatus}
 use drydock_proto::state as wire;
 use wire::envelope::Command as Wire;
 
+use super::account_row::{from_names, names};
 use super::parts::{
     any_key, attachment, available, binding, code, from_any_key, from_attachment, from_available, from_binding,
     from_id, from_instance_key, from_interface, from_settings, from_task_key, id, instance_key, interface, need,
@@ -69,6 +70,7 @@ pub(super) fn to_wire(command: &Command) -> Wire {
         Command::Checkpoint { index, digest } => Wire::Checkpoint(wire::Checkpoint { index: *index, digest: *digest }),
         Command::PutSettings(values) => Wire::PutSettings(settings(values)),
         Command::Reset => Wire::Reset(wire::Reset {}),
+        Command::PutNames(values) => Wire::PutNames(names(values)),
         Command::NewEpoch => Wire::NewEpoch(wire::NewEpoch {}),
     }
 }
@@ -126,6 +128,7 @@ pub(super) fn from_wire(command: Wire) -> Result<Command, Bad> {
         Wire::Checkpoint(check) => Command::Checkpoint { index: check.index, digest: check.digest },
         Wire::PutSettings(values) => Command::PutSettings(from_settings(&values)),
         Wire::Reset(wire::Reset {}) => Command::Reset,
+        Wire::PutNames(values) => Command::PutNames(Box::new(from_names(values))),
         Wire::NewEpoch(wire::NewEpoch {}) => Command::NewEpoch,
     })
 }

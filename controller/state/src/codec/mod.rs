@@ -14,6 +14,7 @@ use drydock_model::arn::Scope;
 use drydock_proto::state as wire;
 use prost::Message as _;
 
+pub(crate) use account_row::{from_names, names};
 pub(crate) use parts::{from_settings, settings};
 pub(crate) use row::{FromWire, WireRow};
 pub(crate) use task_row::Launches;

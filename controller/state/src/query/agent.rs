@@ -8,7 +8,7 @@ use drydock_proto::{agent, ecs};
 
 use super::{Arns, definition, task, time};
 use crate::key::{DefinitionKey, InstanceKey};
-use crate::row::TaskRow;
+use crate::row::{AttachmentRow, TaskRow};
 use crate::state::State;
 
 /// All that an instance should know: every task of it that isn't STOPPED, and each definition once.
@@ -104,7 +104,7 @@ fn assigned(state: &State, arns: Arns<'_>, row: &TaskRow) -> agent::AssignedTask
         started_by: row.started_by.as_deref().unwrap_or_default().to_owned(),
         launch_type: row.launch.launch_type.into(),
         overrides: row.launch.overrides.clone(),
-        network_configuration: row.launch.network_configuration.clone(),
+        network_configuration: network(row),
         tags: task::tags(row, arns.cluster_name()),
         availability_zone: row.availability_zone.as_deref().unwrap_or_default().to_owned(),
         container_arns: container_arns.collect(),
@@ -113,6 +113,16 @@ fn assigned(state: &State, arns: Arns<'_>, row: &TaskRow) -> agent::AssignedTask
         image_digests: image_digests(state, row),
         attachments: row.attachments.iter().map(task::attachment).collect(),
     }
+}
+
+/// The network of a task: of the subnets that it may be in, its agent is told the one that it is in.
+fn network(row: &TaskRow) -> Option<ecs::NetworkConfiguration> {
+    let mut network = row.launch.network_configuration.clone();
+    let subnet = row.attachments.iter().find_map(AttachmentRow::subnet);
+    if let (Some(subnet), Some(vpc)) = (subnet, network.as_mut().and_then(|all| all.awsvpc_configuration.as_mut())) {
+        vpc.subnets = vec![subnet.to_owned()];
+    }
+    network
 }
 
 /// What the images of a service's task must be: the digests that the deployment's first task found.

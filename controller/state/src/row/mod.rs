@@ -8,6 +8,7 @@ mod cost;
 mod definition;
 mod hook;
 mod instance;
+mod outside;
 mod service;
 mod system;
 mod tags;
@@ -21,6 +22,7 @@ pub use cost::{CostKey, CostRow};
 pub use definition::{DefinitionRow, FamilyRow};
 pub use hook::{HookAction, HookRow, HookStage, HookStatus};
 pub use instance::{API_RUNTIME, InstanceInfo, InstanceRow};
+pub use outside::{NAMES_MAX, Names, SubnetRow};
 pub use service::{
     DeploymentRow, LifecycleStage, MAXIMUM_PERCENT_DEFAULT, MINIMUM_HEALTHY_PERCENT_DEFAULT, MonitorStatus,
     RevisionRow, RollbackRow, RolloutState, SERVICE_EVENTS_MAX, ServiceEventRow, ServiceEventsRow, ServiceProgress,

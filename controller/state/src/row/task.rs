@@ -207,14 +207,25 @@ impl AttachmentRow {
 
     /// The network interface that a task will get: nobody has taken it up yet.
     #[must_use]
-    pub fn precreated(id: &str, subnet: Option<&str>) -> Self {
-        let details = subnet.map(|subnet| ("subnetId".into(), subnet.into()));
+    pub fn precreated(id: &str) -> Self {
         Self {
             id: id.into(),
             kind: Self::NETWORK_INTERFACE.into(),
             status: "PRECREATED".into(),
-            details: details.into_iter().collect(),
+            details: Box::default(),
         }
+    }
+
+    /// The same, in a subnet.
+    #[must_use]
+    pub fn placed_in(&self, subnet: &str) -> Self {
+        Self { details: [("subnetId".into(), subnet.into())].into(), ..self.clone() }
+    }
+
+    /// The subnet that it is in.
+    #[must_use]
+    pub fn subnet(&self) -> Option<&str> {
+        self.details.iter().find(|(name, _)| **name == *"subnetId").map(|(_, value)| &**value)
     }
 
     /// Whether it hasn't come to an end.

@@ -9,7 +9,7 @@ use crate::key::{InstanceKey, Key};
 use crate::row::TaskRow;
 use crate::{Command, Outcome};
 
-const VPC: &str = r#""networkConfiguration":{"awsvpcConfiguration":{"subnets":["s"]}}"#;
+const VPC: &str = r#""networkConfiguration":{"awsvpcConfiguration":{"subnets":["subnet-1"]}}"#;
 
 /// Registers a task definition of this family and runs one task of it.
 fn run(world: &mut World, on: InstanceKey, definition: &str, launch: &str) -> TaskRow {

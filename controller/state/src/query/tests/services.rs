@@ -292,7 +292,7 @@ fn no_task_has_a_public_address_unless_it_is_asked_for() {
         r#"{"family":"vpc","networkMode":"awsvpc","containerDefinitions":[{"name":"m","image":"i","memory":6}]}"#;
     world.apply(Command::RegisterTaskDefinition(Box::new(json(definition))));
     let mut shown = |name: &str, vpc: &str| {
-        let network = format!(r#"{{"awsvpcConfiguration":{{"subnets":["s"]{vpc}}}}}"#);
+        let network = format!(r#"{{"awsvpcConfiguration":{{"subnets":["subnet-1"]{vpc}}}}}"#);
         let service = format!(
             r#"{{"serviceName":"{name}","taskDefinition":"vpc","desiredCount":0,"networkConfiguration":{network}}}"#
         );
@@ -306,7 +306,7 @@ fn no_task_has_a_public_address_unless_it_is_asked_for() {
     assert_eq!(shown("a", ""), [Disabled, Disabled]);
     assert_eq!(shown("b", r#","assignPublicIp":"ENABLED""#), [Enabled, Enabled]);
     // The default said aloud is no change.
-    let update = r#"{"service":"a","networkConfiguration":{"awsvpcConfiguration":{"subnets":["s"],"assignPublicIp":"DISABLED"}}}"#;
+    let update = r#"{"service":"a","networkConfiguration":{"awsvpcConfiguration":{"subnets":["subnet-1"],"assignPublicIp":"DISABLED"}}}"#;
     world.apply(Command::UpdateService(json(update)));
     let service = world.query().describe_services(&json(r#"{"services":["a"]}"#)).unwrap().services.remove(0);
     assert_eq!(service.deployments.len(), 1);

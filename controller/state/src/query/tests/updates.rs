@@ -59,7 +59,7 @@ fn fargate_service() -> World {
         r#"{"cluster":"default","capacityProviders":["FARGATE","FARGATE_SPOT"],"defaultCapacityProviderStrategy":[]}"#;
     world.apply(Command::PutClusterCapacityProviders(json(providers)));
     let service = r#"{"serviceName":"web","taskDefinition":"fargate:1","desiredCount":1,"launchType":"FARGATE",
-        "networkConfiguration":{"awsvpcConfiguration":{"subnets":["s"]}}}"#;
+        "networkConfiguration":{"awsvpcConfiguration":{"subnets":["subnet-1"]}}}"#;
     world.apply(Command::CreateService(Box::new(json(service))));
     world
 }
@@ -77,9 +77,12 @@ fn what_starts_a_deployment_member_by_member() {
         (r#"{"forceNewDeployment":true}"#, true),
         (r#"{"platformVersion":"1.3.0"}"#, true),
         (r#"{"platformVersion":"LATEST"}"#, false),
-        (r#"{"networkConfiguration":{"awsvpcConfiguration":{"subnets":["s"]}}}"#, false),
-        (r#"{"networkConfiguration":{"awsvpcConfiguration":{"subnets":["t"]}}}"#, true),
-        (r#"{"networkConfiguration":{"awsvpcConfiguration":{"subnets":["s"],"securityGroups":["g"]}}}"#, true),
+        (r#"{"networkConfiguration":{"awsvpcConfiguration":{"subnets":["subnet-1"]}}}"#, false),
+        (r#"{"networkConfiguration":{"awsvpcConfiguration":{"subnets":["subnet-2"]}}}"#, true),
+        (
+            r#"{"networkConfiguration":{"awsvpcConfiguration":{"subnets":["subnet-1"],"securityGroups":["sg-1"]}}}"#,
+            true,
+        ),
         (r#"{"propagateTags":"SERVICE"}"#, true),
         (r#"{"enableECSManagedTags":true}"#, true),
         (r#"{"healthCheckGracePeriodSeconds":60}"#, false),
