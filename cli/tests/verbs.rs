@@ -240,19 +240,27 @@ fn names_are_described_and_shown() {
     let names = json!({ "strict": true, "subnets": [{ "id": "subnet-1", "availabilityZone": "us-east-1a" }],
         "securityGroups": ["sg-1"], "roles": ["arn:aws:iam::123456789012:role/web"] });
     server.fake.ok("put_names", json!({ "names": names }));
-    run(&server, &["names", "put", "--strict", "-f", file.to_str().unwrap()], &expect![[r#"
+    run(
+        &server,
+        &["names", "put", "--strict", "-f", file.to_str().unwrap()],
+        &expect![[r#"
         put_names {"names":{"securityGroups":["sg-1"],"strict":true,"subnets":[{"availabilityZone":"us-east-1a","id":"subnet-1"}]}}
         0 NAME                                ZONE        KNOWN
         subnet-1                            us-east-1a  described
         sg-1                                -           described
         arn:aws:iam::123456789012:role/web  -           described
         all others                          -           refused
-    "#]]);
+    "#]],
+    );
     let assigned = json!([{ "id": "subnet-2", "availabilityZone": "us-east-1b" }]);
     server.fake.ok("get_names", json!({ "names": {}, "assignedSubnets": assigned }));
-    run(&server, &["names", "show"], &expect![[r#"
+    run(
+        &server,
+        &["names", "show"],
+        &expect![[r#"
         get_names (strong) {}
         0 NAME      ZONE        KNOWN
         subnet-2  us-east-1b  assigned
-    "#]]);
+    "#]],
+    );
 }

@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::error::AgentError;
 use crate::runtime::{ContainerRuntime, EVENTS_MAX, LOG_LINES_MAX, LogLine, LogQuery, RuntimeEvent};
 
-/// The file is written anew when it has this many lines more than the table has rows.
+/// The file is written anew when it has this many lines more than two for each row of the table.
 const SLACK_LINES: usize = 1_000;
 /// How often a followed log is looked at.
 const FOLLOW_EVERY: Duration = Duration::from_millis(200);
@@ -256,7 +256,7 @@ impl Kept {
         }
         self.file.write_all(&text)?;
         self.lines += changes.len();
-        if self.lines > table.rows().count() + SLACK_LINES { self.compact(table) } else { Ok(()) }
+        if self.lines > 2 * table.len() + SLACK_LINES { self.compact(table) } else { Ok(()) }
     }
 
     /// One line a row, in a new file that replaces the old.
@@ -270,7 +270,7 @@ impl Kept {
         std::fs::write(&new, text)?;
         std::fs::rename(&new, &self.path)?;
         self.file = append(&self.path)?;
-        self.lines = table.rows().count();
+        self.lines = table.len();
         Ok(())
     }
 }

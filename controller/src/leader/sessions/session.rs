@@ -286,13 +286,12 @@ impl Session {
             Some(row) if row.status == InstanceStatus::Inactive => {
                 return Err(End::Refused("the container instance was deregistered".to_owned()));
             }
+            // Most of what happens to tasks is told by their agent: its manifest stays as it is.
+            Some(row) if self.sent.as_ref().is_some_and(|sent| sent.sequence == row.changed_at) => return Ok(()),
             Some(_) => {}
         }
         let Some(sent) = &self.sent else { return self.send_manifest(&version.state).await };
         let Some(now) = Sent::of(&version.state, key) else { return Ok(()) };
-        if now.sequence == sent.sequence {
-            return Ok(());
-        }
         match manifest::delta(&version.state, key, sent, &now) {
             Some(delta) => {
                 self.tell(Message::Delta(delta)).await?;

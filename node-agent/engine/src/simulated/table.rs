@@ -31,6 +31,10 @@ pub enum Change {
 pub struct Simulated {
     stages: Vec<StageRow>,
     rows: BTreeMap<String, Row>,
+    /// When each row changes by itself.
+    moments: BTreeSet<(Millis, String)>,
+    /// How many rows have a port of the host, and whether it is UDP.
+    ports: BTreeMap<(u16, bool), u32>,
     changes: Vec<Change>,
 }
 
@@ -41,11 +45,51 @@ impl Simulated {
         let mut table = Self { stages, ..Self::default() };
         for change in kept {
             match change {
-                Change::Put(row) => table.rows.insert(row.runtime_id.clone(), *row),
-                Change::Drop(runtime_id) => table.rows.remove(&runtime_id),
-            };
+                Change::Put(row) => table.put(*row),
+                Change::Drop(runtime_id) => drop(table.take(&runtime_id)),
+            }
         }
+        table.changes.clear();
         table
+    }
+
+    /// Puts a row in its place.
+    fn put(&mut self, row: Row) {
+        self.take(&row.runtime_id);
+        self.moments.extend(row.changes().map(|at| (at, row.runtime_id.clone())));
+        for (_, host, udp) in &row.ports {
+            *self.ports.entry((*host, *udp)).or_default() += 1;
+        }
+        self.changes.push(Change::Put(Box::new(row.clone())));
+        self.rows.insert(row.runtime_id.clone(), row);
+    }
+
+    /// Takes a row out.
+    fn take(&mut self, runtime_id: &str) -> Option<Row> {
+        let row = self.rows.remove(runtime_id)?;
+        for at in row.changes() {
+            self.moments.remove(&(at, row.runtime_id.clone()));
+        }
+        for (_, host, udp) in &row.ports {
+            let key = (*host, *udp);
+            match self.ports.get_mut(&key) {
+                Some(count) if *count > 1 => *count -= 1,
+                _ => drop(self.ports.remove(&key)),
+            }
+        }
+        Some(row)
+    }
+
+    /// How many rows there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is no row.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
     }
 
     /// All rows, by id.
@@ -70,11 +114,12 @@ impl Simulated {
             RuntimeOp::Pull(spec) => now + Knobs::read(&self.stages, spec).map_or(0, |knobs| knobs.pull_ms),
             RuntimeOp::Start { runtime_id } => now + self.rows.get(runtime_id).map_or(0, |row| row.knobs.start_ms),
             RuntimeOp::Stop { runtime_id, timeout_ms } => {
-                let Some(row) = self.rows.get_mut(runtime_id) else { return now };
+                let Some(row) = self.rows.get(runtime_id) else { return now };
                 let over = row.end().is_some_and(|(at, _)| at <= now);
+                let mut row = row.clone();
                 if row.stop.is_none() && !over {
                     row.stop = Some(Stop { at: now, timeout_ms: *timeout_ms });
-                    self.changes.push(Change::Put(Box::new(row.clone())));
+                    self.put(row.clone());
                 }
                 row.end().map_or(now, |(at, _)| at.max(now))
             }
@@ -105,7 +150,7 @@ impl Simulated {
                 Ok(Outcome::Observed(self.known(runtime_id)?.observe(now)))
             }
             RuntimeOp::Remove { runtime_id } => {
-                if self.rows.remove(runtime_id).is_some() {
+                if self.take(runtime_id).is_some() {
                     self.changes.push(Change::Drop(runtime_id.clone()));
                 }
                 Ok(Outcome::Done)
@@ -118,14 +163,15 @@ impl Simulated {
     /// The next moment after `after` at which a row changes by itself.
     #[must_use]
     pub fn next_change(&self, after: Millis) -> Option<Millis> {
-        self.rows.values().flat_map(Row::changes).filter(|at| *at > after).min()
+        self.moments.range((after + 1, String::new())..).next().map(|(at, _)| *at)
     }
 
-    /// Rows that changed by themselves in `(after, until]`.
+    /// Rows that changed by themselves in `(after, until]`, each once, by id.
     #[must_use]
     pub fn changed(&self, after: Millis, until: Millis) -> Vec<String> {
-        let changed = |row: &&Row| row.changes().any(|at| after < at && at <= until);
-        self.rows.values().filter(changed).map(|row| row.runtime_id.clone()).collect()
+        let from = (after + 1, String::new());
+        let changed = self.moments.range(from..).take_while(|(at, _)| *at <= until);
+        changed.map(|(_, runtime_id)| runtime_id.clone()).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     fn knobs(&self, spec: &ContainerSpec) -> Result<Knobs, RuntimeError> {
@@ -148,7 +194,7 @@ impl Simulated {
         const INTERVAL_S: i32 = 30;
         let interval = definition.health_check.as_ref().map(|check| check.interval.unwrap_or(INTERVAL_S));
         let row = Row {
-            runtime_id: runtime_id.clone(),
+            runtime_id,
             task_arn: spec.task.task_arn().to_owned(),
             container: spec.name().to_owned(),
             image: spec.image().into_owned(),
@@ -160,8 +206,7 @@ impl Simulated {
             stop: None,
         };
         let seen = row.observe(now);
-        self.changes.push(Change::Put(Box::new(row.clone())));
-        self.rows.insert(runtime_id, row);
+        self.put(row);
         Ok(Outcome::Observed(seen))
     }
 
@@ -170,8 +215,7 @@ impl Simulated {
         if spec.task.network_mode() != NetworkMode::Bridge {
             return Ok(Vec::new());
         }
-        let mut taken: BTreeSet<(u16, bool)> =
-            self.rows.values().flat_map(|row| &row.ports).map(|(_, host, udp)| (*host, *udp)).collect();
+        let mut taken: BTreeSet<(u16, bool)> = BTreeSet::new();
         let mut out = Vec::new();
         for mapping in &spec.definition().port_mappings {
             let udp = mapping.protocol() == TransportProtocol::Udp;
@@ -181,7 +225,7 @@ impl Simulated {
                 Some(port) => port,
                 None => (0..PORTS)
                     .map(|at| PORT_FIRST + at)
-                    .find(|port| !taken.contains(&(*port, udp)))
+                    .find(|port| !taken.contains(&(*port, udp)) && !self.ports.contains_key(&(*port, udp)))
                     .ok_or_else(|| failed("all ports of the instance are taken"))?,
             };
             taken.insert((host, udp));
@@ -191,13 +235,13 @@ impl Simulated {
     }
 
     fn start(&mut self, runtime_id: &str, now: Millis) -> Result<Outcome, RuntimeError> {
-        let row = self.rows.get_mut(runtime_id).ok_or_else(|| gone(runtime_id))?;
+        let mut row = self.rows.get(runtime_id).cloned().ok_or_else(|| gone(runtime_id))?;
         let running = row.started_at.is_some() && row.end().is_none_or(|(at, _)| at > now);
         if !running {
             refuse(row.knobs.start_error.as_deref())?;
             row.started_at = Some(now);
             row.stop = None;
-            self.changes.push(Change::Put(Box::new(row.clone())));
+            self.put(row.clone());
         }
         Ok(Outcome::Observed(row.observe(now)))
     }
