@@ -11,13 +11,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use drydock_tests::cluster::{Cluster, Options};
+use drydock_tests::cluster::{CLUSTER, Cluster, Options};
 use drydock_tests::load::{self, Measured};
 use drydock_tests::moto::{self, Moto};
 use drydock_tests::wire::{DESCRIBED, Operation, Side, TASKS};
 
 /// Run before the first round of each level and not counted.
 const WARM_UP: Duration = Duration::from_millis(500);
+/// CPU units and MiB of each container instance: room for all tasks.
+const CAPACITY: (u32, u32) = (1_000_000, 10_000_000);
+/// The cluster of Drydock's whose container instances have no agent. (None of moto's has one.)
+const BARE: &str = "bare";
 /// Connections at which the targets hold.
 const TARGET_AT: usize = 16;
 
@@ -51,22 +55,29 @@ fn target(operation: Operation) -> Option<(u32, u32)> {
     match operation {
         Operation::RunTask => Some((20, 50)),
         Operation::DescribeTasks => Some((50, 100)),
-        Operation::ListTasks | Operation::RegisterTaskDefinition => None,
+        Operation::ListTasks | Operation::RegisterTaskDefinition | Operation::RunTaskByAgent => None,
     }
+}
+
+/// Lets agents finish what was started, so that they take nothing from who is measured next.
+async fn rest(side: &Side, operation: Operation) -> Result<()> {
+    if operation == Operation::RunTaskByAgent && side.name != "moto" { side.at_rest().await } else { Ok(()) }
 }
 
 async fn measure(sides: &[Side], operation: Operation, clients: usize, arguments: &Arguments) -> Result<()> {
     let mut all: Vec<Measured> = sides.iter().map(|_| Measured::default()).collect();
     for side in sides {
         load::run(&Arc::new(side.calls(operation, clients).await?), clients, WARM_UP).await;
+        rest(side, operation).await?;
     }
     for _ in 0..arguments.rounds {
         for (side, sum) in sides.iter().zip(&mut all) {
             let calls = Arc::new(side.calls(operation, clients).await?);
             sum.add(load::run(&calls, clients, Duration::from_secs(arguments.seconds)).await);
+            rest(side, operation).await?;
         }
     }
-    println!("\n{} over {clients} connections", operation.name());
+    println!("\n{} over {clients} connections", operation.title());
     for (side, found) in sides.iter().zip(&all) {
         println!(
             "  {:16}{:>8.0}/s  p50 {:>7.2} ms  p99 {:>7.2} ms  errors {}",
@@ -101,18 +112,21 @@ async fn main() -> Result<()> {
     let arguments = arguments()?;
     println!(
         "The AWS wire: DescribeTasks for {DESCRIBED} of {TASKS} tasks, ListTasks of {TASKS}, RegisterTaskDefinition of one \
-         container, RunTask of one task; {} processors, {} rounds of {} s each",
+         container, RunTask of one task on instances without an agent, and then with agents that run it; {} processors, {} rounds of {} s each",
         std::thread::available_parallelism()?,
         arguments.rounds,
         arguments.seconds
     );
-    let mut cluster = Cluster::start(Options { capacity: (1_000_000, 10_000_000), ..Options::default() }).await?;
+    let options = Options { capacity: CAPACITY, ..Options::default() };
+    let instances = options.instances;
+    let mut cluster = Cluster::start(options).await?;
     let leader = cluster.leader().await?;
     let address = cluster.controllers[leader].aws_address.clone();
-    let mut sides = vec![Side::prepare("drydock", &address).await?];
+    Side::make_bare(&address, BARE, (instances, CAPACITY.0, CAPACITY.1)).await?;
+    let mut sides = vec![Side::prepare("drydock", &address, BARE).await?];
     if arguments.spread {
         let follower = (leader + 1) % cluster.controllers.len();
-        sides.push(Side::prepare("drydock follower", &cluster.controllers[follower].aws_address).await?);
+        sides.push(Side::prepare("drydock follower", &cluster.controllers[follower].aws_address, BARE).await?);
     }
     let moto = match moto::installed() {
         Some(version) => Some(Moto::start(version).await?),
@@ -123,7 +137,7 @@ async fn main() -> Result<()> {
     };
     if let Some(moto) = &moto {
         println!("moto {}", moto.version);
-        sides.push(Side::prepare("moto", &moto.address).await?);
+        sides.push(Side::prepare("moto", &moto.address, CLUSTER).await?);
     }
     for operation in Operation::ALL {
         for clients in &arguments.clients {
