@@ -10,6 +10,7 @@ use drydock_model::error::EcsError;
 use drydock_model::ids::deployment_id;
 use drydock_model::requests;
 use drydock_proto::control::{self, TaskWaitKind, WaitKind};
+use drydock_proto::ecs::LaunchType;
 use drydock_reconcile::place::Unplaced;
 use drydock_reconcile::{Cause, Decider, Ending, Leaver, Shortage, TaskWait, Wait};
 use drydock_state::query::{Arns, Query, rollout_state, timestamp};
@@ -54,7 +55,7 @@ impl<'a> Explainer<'a> {
         let found = found.ok_or_else(EcsError::service_not_found)?;
         let mut service = self.query().render_service(row);
         service.events = Vec::new();
-        let waits = Waits { arns: Arns::new(self.scope, &cluster.name), cluster };
+        let waits = Waits { state: self.state, scope: self.scope, cluster };
         Ok(control::ExplainServiceResponse {
             applied_index: self.index,
             now: Some(timestamp(self.now)),
@@ -94,7 +95,7 @@ impl<'a> Explainer<'a> {
         let found = drydock_reconcile::explain_task(self.state, row.key, self.now);
         let found = found.ok_or_else(|| EcsError::invalid_parameter("The referenced task was not found."))?;
         let instance = row.instance_key().and_then(|key| self.state.instance(key));
-        let waits = Waits { arns: Arns::new(self.scope, &cluster.name), cluster };
+        let waits = Waits { state: self.state, scope: self.scope, cluster };
         Ok(control::ExplainTaskResponse {
             applied_index: self.index,
             now: Some(timestamp(self.now)),
@@ -122,10 +123,10 @@ impl<'a> Explainer<'a> {
         let cluster = self.query().cluster(request.cluster.as_deref())?;
         let found = drydock_reconcile::explain_run_task(self.state, self.scope, &request, seed);
         let found = found.ok_or_else(|| EcsError::client("TaskDefinition not found."))?;
-        let waits = Waits { arns: Arns::new(self.scope, &cluster.name), cluster };
+        let waits = Waits { state: self.state, scope: self.scope, cluster };
         Ok(control::ExplainRunTaskResponse {
             applied_index: self.index,
-            container_instance_arns: found.placed.iter().map(|key| waits.arns.instance(*key)).collect(),
+            container_instance_arns: found.placed.iter().map(|key| waits.instance(*key)).collect(),
             unplaced: found.unplaced,
             placement: found.why.as_ref().map(|why| waits.placement(why, &found.lacks)),
         })
@@ -138,7 +139,8 @@ fn zones_of(zones: &BTreeMap<Arc<str>, u32>) -> Vec<control::Zone> {
 
 /// Renders waits of one cluster's things.
 struct Waits<'a> {
-    arns: Arns<'a>,
+    state: &'a State,
+    scope: &'a Scope,
     cluster: &'a ClusterRow,
 }
 
@@ -238,13 +240,21 @@ impl Waits<'_> {
         told
     }
 
+    /// The ARN of an instance, which may be another cluster's: a host of Fargate.
+    fn instance(&self, key: InstanceKey) -> String {
+        let cluster = self.state.cluster(key.cluster).map_or(self.cluster, |row| row);
+        Arns::new(self.scope, &cluster.name).instance(key)
+    }
+
     fn placement(&self, why: &Unplaced, lacks: &[Shortage]) -> control::Placement {
         let filtered = why.removed.iter().map(|(refusal, instances)| control::Filtered {
             reason: refusal.reason().to_owned(),
             instances: *instances,
         });
+        let launch_type = if why.pool.is_fargate() { LaunchType::Fargate } else { LaunchType::Ec2 };
+        let cluster = self.state.hosting(self.cluster.id, launch_type);
         let closest = why.closest.map(|(id, refusal)| control::Closest {
-            container_instance_arn: self.arns.instance(InstanceKey { cluster: self.cluster.id, id }),
+            container_instance_arn: self.instance(InstanceKey { cluster, id }),
             reason: refusal.reason().to_owned(),
             lacks: lacks.iter().map(shortage).collect(),
         });

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use drydock_model::ids;
 use drydock_model::status::InstanceStatus;
+use drydock_proto::ecs::LaunchType;
 use drydock_state::capacity::WAITING_MAX;
 use drydock_state::row::InstanceRow;
 use drydock_state::{Change, ClusterId, InstanceKey, Millis, State, TaskKey};
@@ -80,7 +81,7 @@ impl<'a> Desk<'a> {
     /// Notes that the plan drains an instance: it puts nothing more there.
     pub(crate) fn drain(&mut self, instance: InstanceKey) {
         self.draining.insert(instance);
-        self.fleet(instance.cluster).close(instance.id);
+        self.fleet(instance.cluster, LaunchType::Ec2).close(instance.id);
     }
 
     /// What an instance is once the plan is applied.
@@ -108,9 +109,10 @@ impl<'a> Desk<'a> {
         u64::try_from(mixed & u128::from(u64::MAX)).unwrap_or_default()
     }
 
-    /// The instances of a cluster, with what the step has placed on them.
-    pub(crate) fn fleet(&mut self, cluster: ClusterId) -> &mut Fleet<'a> {
+    /// The instances that run a cluster's tasks of a launch type, with what the step has placed on them.
+    pub(crate) fn fleet(&mut self, cluster: ClusterId, launch_type: LaunchType) -> &mut Fleet<'a> {
         let view = self.view;
+        let cluster = view.hosting(cluster, launch_type);
         self.fleets.entry(cluster).or_insert_with(|| Fleet::new(view, cluster))
     }
 }

@@ -9,7 +9,9 @@ use drydock_model::error::EcsError;
 use drydock_model::ids;
 use drydock_model::resources::{Needs, needs};
 use drydock_model::status::{ClusterStatus, TaskDefinitionStatus};
-use drydock_proto::ecs::{Failure, NetworkConfiguration, PlacementConstraint, PlacementStrategy, RunTaskRequest};
+use drydock_proto::ecs::{
+    Failure, LaunchType, NetworkConfiguration, PlacementConstraint, PlacementStrategy, RunTaskRequest,
+};
 use drydock_state::capacity::Capacity;
 use drydock_state::command::{Placement, RunTask};
 use drydock_state::row::DefinitionRow;
@@ -108,7 +110,7 @@ fn definition<'a>(view: &'a State, scope: ScopeId, name: &str) -> Option<&'a Arc
 
 impl Target<'_> {
     fn place(&self, view: &State, seed: u128) -> Result<Vec<Placement>, EcsError> {
-        let mut fleet = Fleet::new(view, self.cluster);
+        let mut fleet = self.fleet(view);
         let providers = providers(&self.capacity.strategy);
         let asks = self.asks(view, &providers);
         let (mut placements, mut missing) = (Vec::new(), BTreeMap::<Option<&str>, usize>::new());
@@ -133,7 +135,7 @@ impl Target<'_> {
         let providers = providers(&self.capacity.strategy);
         let asks = self.asks(view, &providers);
         let (mut found, mut unplaced) = (Vec::new(), Vec::new());
-        for (_, placed) in self.place_all(&providers, &asks, &mut Fleet::new(view, self.cluster), seed) {
+        for (_, placed) in self.place_all(&providers, &asks, &mut self.fleet(view), seed) {
             match placed {
                 Ok(instance) => found.push(instance),
                 Err(why) => unplaced.push(why),
@@ -142,12 +144,22 @@ impl Target<'_> {
         (found, unplaced)
     }
 
+    /// The launch type that takes effect.
+    pub(crate) const fn launch_type(&self) -> LaunchType {
+        self.capacity.launch_type
+    }
+
+    /// The instances that may run it.
+    fn fleet<'v>(&self, view: &'v State) -> Fleet<'v> {
+        Fleet::new(view, view.hosting(self.cluster, self.launch_type()))
+    }
+
     /// What a task of each provider asks.
     fn asks<'v>(&'v self, view: &'v State, providers: &[Option<&str>]) -> Vec<Ask<'v>> {
         let ask = |provider: &Option<&str>| {
             let pool = Pool::of(self.capacity.launch_type, *provider, Some(&self.definition.document));
             Ask::new(view, &self.definition.key, &self.needs, pool, &self.group)
-                .in_network(view, self.cluster, self.network.as_ref())
+                .in_cluster(view, self.cluster, self.network.as_ref())
                 .placed(&self.constraints, &self.strategies)
         };
         providers.iter().map(ask).collect()

@@ -30,11 +30,13 @@ pub struct Capacity {
 /// The group by which placement counts a task: its own, and on Fargate that with its capacity provider, for FARGATE and
 /// FARGATE_SPOT are spread each by itself (ecs-semantics §2.4).
 #[must_use]
-pub fn placement_group(group: &Arc<str>, provider: Option<&str>) -> Arc<str> {
-    match provider.filter(|name| is_fargate(name)) {
+pub fn placement_group(group: &Arc<str>, provider: Option<&str>, guest_of: Option<ClusterId>) -> Arc<str> {
+    let group = match provider.filter(|name| is_fargate(name)) {
         Some(name) => format!("{group} {name}").into(),
         None => Arc::clone(group),
-    }
+    };
+    // A space is in no name of a group.
+    guest_of.map_or(group.clone(), |cluster| format!("{group} of {}", cluster.0).into())
 }
 
 /// A capacity provider that isn't there.

@@ -19,7 +19,8 @@ pub(crate) struct Indices {
     pub(crate) daemon_services: OrdSet<ServiceKey>,
     pub(crate) instance_tokens: OrdMap<(ClusterId, Arc<str>), u128>,
     /// The `bool` is whether the task is STOPPED: live ones are one range.
-    pub(crate) tasks_by_instance: OrdSet<(InstanceKey, bool, u128)>,
+    /// With the cluster that each was started in.
+    pub(crate) tasks_by_instance: OrdMap<(InstanceKey, bool, u128), ClusterId>,
     pub(crate) tasks_by_service: OrdSet<(ServiceKey, bool, u128)>,
     /// Tasks that wait for an instance of their capacity provider, the oldest first.
     pub(crate) waiting: OrdSet<(ClusterId, Millis, u128)>,

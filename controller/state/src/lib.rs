@@ -21,6 +21,7 @@ pub mod codec;
 pub mod command;
 pub mod event;
 pub mod fleet;
+mod hosts;
 mod index;
 pub mod key;
 pub mod outcome;

@@ -337,14 +337,22 @@ impl State {
 
     /// The tasks of an instance that aren't STOPPED, by id: what its manifest holds.
     pub fn live_tasks_on(&self, key: InstanceKey) -> impl DoubleEndedIterator<Item = &Arc<TaskRow>> {
-        let range = (key, false, 0)..=(key, false, u128::MAX);
-        self.index.tasks_by_instance.range(range).filter_map(move |(_, _, id)| self.tasks.get(&key.task(*id)))
+        self.tasks_of_instance(key, false)
     }
 
     /// The STOPPED tasks of an instance, by id.
     pub fn stopped_tasks_on(&self, key: InstanceKey) -> impl DoubleEndedIterator<Item = &Arc<TaskRow>> {
-        let range = (key, true, 0)..=(key, true, u128::MAX);
-        self.index.tasks_by_instance.range(range).filter_map(move |(_, _, id)| self.tasks.get(&key.task(*id)))
+        self.tasks_of_instance(key, true)
+    }
+
+    pub(crate) fn tasks_of_instance(
+        &self,
+        key: InstanceKey,
+        stopped: bool,
+    ) -> impl DoubleEndedIterator<Item = &Arc<TaskRow>> {
+        let range = (key, stopped, 0)..=(key, stopped, u128::MAX);
+        let found = self.index.tasks_by_instance.range(range);
+        found.filter_map(|((_, _, id), cluster)| self.tasks.get(&TaskKey { cluster: *cluster, id: *id }))
     }
 
     /// The tasks of a service that aren't STOPPED, by id.

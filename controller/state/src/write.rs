@@ -364,7 +364,7 @@ impl State {
                 self.index.tasks_by_service.insert((owner_or_none(row), stopped, key.id));
             }
             if row.instance.is_some() {
-                self.index.tasks_by_instance.insert((instance_or_none(row), stopped, key.id));
+                self.index.tasks_by_instance.insert((instance_or_none(row), stopped, key.id), key.cluster);
             }
         }
         match (old, new) {
@@ -463,7 +463,7 @@ fn owner_or_none(row: &TaskRow) -> ServiceKey {
 }
 
 fn instance_or_none(row: &TaskRow) -> InstanceKey {
-    InstanceKey { cluster: row.key.cluster, id: row.instance.unwrap_or_default() }
+    row.instance_key().unwrap_or(InstanceKey { cluster: row.key.cluster, id: 0 })
 }
 
 /// Which of the counts a task is in.

@@ -30,14 +30,14 @@ pub(crate) fn reconcile(desk: &mut Desk<'_>, key: TaskKey) -> bool {
 fn place(desk: &mut Desk<'_>, task: &TaskRow) -> Result<u128, Unplaced> {
     let (view, turn) = (desk.view, desk.turn());
     let ask = ask(view, task);
-    let fleet = desk.fleet(task.key.cluster);
+    let fleet = desk.fleet(task.key.cluster, task.launch.launch_type);
     Placer::new(&ask, fleet).place(fleet, turn)
 }
 
 /// What a waiting task asks, with the constraints and strategies of its service, or of its RunTask.
 pub(crate) fn ask<'a>(view: &'a State, task: &'a TaskRow) -> Ask<'a> {
     let launch = &task.launch;
-    let ask = Ask::new(view, &task.definition, &launch.needs, Pool::of_task(view, task), &task.group).in_network(
+    let ask = Ask::new(view, &task.definition, &launch.needs, Pool::of_task(view, task), &task.group).in_cluster(
         view,
         task.key.cluster,
         launch.network_configuration.as_ref(),

@@ -27,7 +27,8 @@ pub struct RunExplanation {
 pub fn explain_run_task(view: &State, scope: &Scope, request: &RunTaskRequest, seed: u128) -> Option<RunExplanation> {
     let target = request::target(view, scope, request)?;
     let (placed, unplaced) = target.try_all(view, seed);
-    let key = |id| InstanceKey { cluster: target.cluster, id };
+    let cluster = view.hosting(target.cluster, target.launch_type());
+    let key = |id| InstanceKey { cluster, id };
     let why = unplaced.first().cloned();
     let closest = why.as_ref().and_then(|why| why.closest).map(|(id, _)| key(id));
     Some(RunExplanation {

@@ -4,7 +4,7 @@
 use drydock_model::status::{DesiredStatus, InstanceStatus, ServiceStatus, StopCode, TaskStatus};
 use drydock_state::plan::PLAN_CHANGES_MAX;
 use drydock_state::row::{ServiceRow, TaskRow};
-use drydock_state::{Millis, State, TaskKey};
+use drydock_state::{InstanceKey, Millis, State, TaskKey};
 
 use super::{Leaver, Shortage, lacks};
 use crate::capacity::waiting;
@@ -168,10 +168,12 @@ fn waits(desk: &mut Desk<'_>, row: &TaskRow) -> Vec<TaskWait> {
 
 fn placement(desk: &mut Desk<'_>, row: &TaskRow) -> Option<TaskWait> {
     let ask = waiting::ask(desk.view, row);
-    let fleet = desk.fleet(row.key.cluster);
+    let fleet = desk.fleet(row.key.cluster, row.launch.launch_type);
     // Where it finds a place the leader is about to bind it.
     let why = Placer::new(&ask, fleet).place(fleet, 0).err()?;
-    let closest = why.closest.map(|(id, _)| drydock_state::InstanceKey { cluster: row.key.cluster, id });
+    let closest = why
+        .closest
+        .map(|(id, _)| InstanceKey { cluster: desk.view.hosting(row.key.cluster, row.launch.launch_type), id });
     let lacks = closest.map(|at| lacks(desk.view, at, &row.definition, &row.launch.needs)).unwrap_or_default();
     Some(TaskWait::Placement { why, lacks, until: row.deadline })
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use drydock_model::query::Expression;
 use drydock_model::rebalancing::ZONE;
 use drydock_model::resources::Needs;
-use drydock_proto::ecs::{self, NetworkConfiguration};
+use drydock_proto::ecs::{self, LaunchType, NetworkConfiguration};
 use drydock_state::capacity::placement_group;
 use drydock_state::row::{DefinitionRow, InstanceRow, ServiceRow};
 use drydock_state::{ClusterId, DefinitionKey, InstanceSubjects, State};
@@ -102,7 +102,7 @@ impl<'f> Ask<'f> {
         Self {
             needs,
             requires: row.filter(|row| !row.document.requires_attributes.is_empty()),
-            group: placement_group(group, pool.provider()),
+            group: placement_group(group, pool.provider(), None),
             pool,
             distinct: false,
             member_of: constraints.map(|constraint| MemberOf::new(constraint.expression.as_deref())).collect(),
@@ -112,13 +112,17 @@ impl<'f> Ask<'f> {
         }
     }
 
-    /// The same in the subnets of a network configuration, which are of this cluster's region and account.
-    pub(crate) fn in_network(
+    /// The same of a cluster, in the subnets of a network configuration. Where its hosts are another cluster's, its groups
+    /// are apart from those of that cluster.
+    pub(crate) fn in_cluster(
         mut self,
         view: &State,
         cluster: ClusterId,
         network: Option<&NetworkConfiguration>,
     ) -> Self {
+        if self.pool.is_fargate() && view.hosting(cluster, LaunchType::Fargate) != cluster {
+            self.group = placement_group(&self.group, None, Some(cluster));
+        }
         let located = view.located(cluster, network);
         self.subnet_zones = located.map(|located| located.into_iter().map(|(_, zone)| zone).collect());
         self

@@ -30,6 +30,7 @@ mod writer;
 mod zones;
 
 use drydock_model::status::{ServiceStatus, TaskStatus};
+use drydock_proto::ecs::LaunchType;
 use drydock_state::plan::SetDeployment;
 use drydock_state::row::{DeploymentRow, RevisionRow, ServiceRow};
 use drydock_state::{Change, Millis, ServiceKey};
@@ -226,8 +227,8 @@ fn seat(desk: &mut Desk<'_>, case: &mut Case<'_>) -> (Moves, Vec<Change>) {
         let needs = &revision.launch.needs;
         let ask = Ask::new(desk.view, &revision.definition, needs, Pool::Ec2, &case.service.group);
         let network = revision.launch.network_configuration.as_ref();
-        let ask = ask.in_network(desk.view, cluster, network).of_service(case.service);
-        match desk.fleet(cluster).place_on(&ask, start.instance) {
+        let ask = ask.in_cluster(desk.view, cluster, network).of_service(case.service);
+        match desk.fleet(cluster, LaunchType::Ec2).place_on(&ask, start.instance) {
             Ok(()) => {
                 targets_left -= u32::from(is_target);
                 starts.push(create(case.service, deployment, revision, Some(start.instance), None));

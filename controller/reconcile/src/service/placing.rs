@@ -52,7 +52,7 @@ impl Placing {
             let (provider, turn) = (sharing.take(), desk.turn());
             let waits =
                 |desk: &mut Desk<'_>| provider.is_some_and(|name| view.is_scaled(cluster, name)) && desk.queue(cluster);
-            match searches.place(desk.fleet(cluster), provider, turn) {
+            match searches.place(desk.fleet(cluster, revision.launch.launch_type), provider, turn) {
                 Ok(at) => self.starts.push(create(service, deployment, revision, Some(at), provider)),
                 Err(_) if waits(desk) => self.starts.push(create(service, deployment, revision, None, provider)),
                 Err(why) => self.unplaced.push(why),
@@ -71,7 +71,7 @@ pub(super) fn ask_of<'a>(
     let definition = view.definition(&revision.definition).map(|row| &*row.document);
     let pool = Pool::of(revision.launch.launch_type, provider, definition);
     Ask::new(view, &revision.definition, &revision.launch.needs, pool, &service.group)
-        .in_network(view, service.key.cluster, revision.launch.network_configuration.as_ref())
+        .in_cluster(view, service.key.cluster, revision.launch.network_configuration.as_ref())
         .of_service(service)
 }
 

@@ -175,7 +175,7 @@ fn start(desk: &mut Desk<'_>, case: &mut Case<'_>, spread: &Spread) -> (Vec<Chan
         }
         let (provider, turn) = (sharing.take(), desk.turn());
         let Some(search) = searches.get_mut(&to) else { break };
-        match search.place(desk.fleet(service.key.cluster), provider, turn) {
+        match search.place(desk.fleet(service.key.cluster, revision.launch.launch_type), provider, turn) {
             Ok(instance) => {
                 starts.push(rebalance(case, deployment, revision, instance, provider));
                 scales.shift(&from, &to);
@@ -221,7 +221,7 @@ fn block(desk: &Desk<'_>, case: &mut Case<'_>, spread: Spread, obstacle: Obstacl
 fn zones(desk: &mut Desk<'_>, case: &Case<'_>) -> BTreeSet<Arc<str>> {
     let (view, service) = (desk.view, case.service);
     let Some(revision) = revision_of(desk, service, service.primary_deployment) else { return BTreeSet::new() };
-    let fleet = desk.fleet(service.key.cluster);
+    let fleet = desk.fleet(service.key.cluster, revision.launch.launch_type);
     let providers = providers(&revision.document.capacity_provider_strategy);
     let each = providers.iter().map(|provider| fleet.zones(&ask_of(view, service, revision, *provider)));
     each.filter(|zones| !zones.is_empty()).reduce(|all, zones| &all & &zones).unwrap_or_default()

@@ -1,6 +1,7 @@
 //! What a look at a service has found it to wait for, as data ([`Wait`]): for people, and for nothing that is decided.
 
 use drydock_model::status::{DesiredStatus, HealthStatus, TaskStatus};
+use drydock_proto::ecs::LaunchType;
 use drydock_state::row::{RevisionRow, ServiceRow, TaskRow};
 use drydock_state::{InstanceKey, Millis};
 
@@ -107,7 +108,9 @@ pub(super) fn placement(
     why: Unplaced,
     until: Millis,
 ) -> Wait {
-    let closest = why.closest.map(|(id, _)| InstanceKey { cluster: service.key.cluster, id });
+    let launch_type = revision.map_or(LaunchType::Ec2, |revision| revision.launch.launch_type);
+    let cluster = desk.view.hosting(service.key.cluster, launch_type);
+    let closest = why.closest.map(|(id, _)| InstanceKey { cluster, id });
     let lacks = match (closest, revision) {
         (Some(at), Some(revision)) => lacks(desk.view, at, &revision.definition, &revision.launch.needs),
         _ => Vec::new(),

@@ -46,6 +46,8 @@ pub struct World {
     pub image: &'static str,
     /// What agents find out about it; "" where there is nothing to find.
     pub image_digest: &'static str,
+    /// The cluster that instances join.
+    pub joined: &'static str,
     /// Network interfaces of instances that join.
     pub interfaces: Option<u32>,
     /// Events are kept in `emitted`.
@@ -75,6 +77,7 @@ impl World {
             scope,
             image: PINNED_IMAGE,
             image_digest: "",
+            joined: "default",
             interfaces: None,
             watches: false,
             emitted: Vec::new(),
@@ -167,7 +170,7 @@ impl World {
             attributes.extend(able.map(|name| ecs::Attribute { name: Some(name), ..Default::default() }));
         }
         let outcome = self.apply(Command::RegisterInstance(Box::new(RegisterInstance {
-            cluster: "default".to_owned(),
+            cluster: self.joined.to_owned(),
             token: name.to_owned(),
             capacity: Available {
                 cpu,
@@ -291,7 +294,8 @@ impl World {
             let ran = report.status >= TaskStatus::Running && row.last_status >= TaskStatus::Running;
             let started = report.status == TaskStatus::Running || ran;
             TaskReport {
-                task: report.task,
+                // As its agent does: among the tasks of its instance.
+                task: row.instance_key().unwrap().task(report.task.id),
                 instance: row.instance.unwrap(),
                 sequence: self.sequence,
                 last_status: report.status,

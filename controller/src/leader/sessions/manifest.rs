@@ -93,20 +93,29 @@ pub(crate) fn parts(state: &State, key: InstanceKey) -> Vec<Manifest> {
     parts
 }
 
+/// The ARN of a task of an instance: it may be of another cluster.
+fn task_arn(state: &State, key: InstanceKey, id: u128) -> Option<String> {
+    let row = state.task_on(key, id)?;
+    let cluster = state.cluster(row.key.cluster)?;
+    Some(Arns::new(state.scope(cluster.scope)?, &cluster.name).task(row.key))
+}
+
 /// What changed from `sent` to `now`; `None` where it is so much that a manifest in parts is better.
 pub(crate) fn delta(state: &State, key: InstanceKey, sent: &Sent, now: &Sent) -> Option<Delta> {
     let cluster = state.cluster(key.cluster)?;
     let scope = state.scope(cluster.scope)?;
     let arns = Arns::new(scope, &cluster.name);
     let changed = now.tasks.iter().filter(|(id, desired)| sent.tasks.get(*id) != Some(*desired));
-    let rows: Vec<&TaskRow> = changed.filter_map(|(id, _)| state.task(key.task(*id))).map(AsRef::as_ref).collect();
+    let rows: Vec<&TaskRow> = changed.filter_map(|(id, _)| state.task_on(key, *id)).map(AsRef::as_ref).collect();
     let upserts: Vec<AssignedTask> = rows.iter().filter_map(|row| agent::assigned_task(state, row)).collect();
     let gone = sent.tasks.keys().filter(|id| !now.tasks.contains_key(*id));
     let delta = Delta {
         from: sent.sequence,
         to: now.sequence,
         upserts,
-        removed_task_arns: gone.map(|id| arns.task(key.task(*id))).collect(),
+        removed_task_arns: gone
+            .map(|id| task_arn(state, key, *id).unwrap_or_else(|| arns.task(key.task(*id))))
+            .collect(),
         task_definitions: agent::definitions(state, scope, rows.iter().map(|row| &row.definition)),
     };
     (delta.encoded_len() <= MANIFEST_PART_BYTES).then_some(delta)

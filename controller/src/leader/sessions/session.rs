@@ -315,10 +315,8 @@ impl Session {
         let version = self.core.read_strong().await?;
         let key = self.registered.key;
         let keep = |arn: &String| {
-            let task = intake::task_key(key, arn).ok().and_then(|task| version.state.task(task));
-            task.is_some_and(|task| {
-                task.instance == Some(key.id) && !task.is_stopped() && task.desired_status == DesiredStatus::Running
-            })
+            let task = intake::task_key(key, arn).ok().and_then(|task| version.state.task_on(key, task.id));
+            task.is_some_and(|task| !task.is_stopped() && task.desired_status == DesiredStatus::Running)
         };
         let (keep_task_arns, stop_task_arns) = asked.task_arns.into_iter().partition(keep);
         let confirm = StopConfirm { manifest_sequence: asked.manifest_sequence, stop_task_arns, keep_task_arns };

@@ -94,6 +94,7 @@ impl Apply<'_> {
             started_by: new.started_by,
             capacity_provider: new.capacity_provider,
             instance: None,
+            hosted_by: None,
             availability_zone: None,
             gpus: Arc::default(),
             last_status: TaskStatus::Provisioning,
@@ -131,7 +132,9 @@ impl Apply<'_> {
 
     /// Puts a task on an instance that was found to have room for it.
     pub(super) fn bind(&mut self, mut row: TaskRow, instance: u128) -> Result<Arc<TaskRow>, Halt> {
-        let mut instance = self.instance_of(InstanceKey { cluster: row.key.cluster, id: instance })?;
+        let cluster = self.state.hosting(row.key.cluster, row.launch.launch_type);
+        row.hosted_by = Some(cluster).filter(|cluster| *cluster != row.key.cluster);
+        let mut instance = self.instance_of(InstanceKey { cluster, id: instance })?;
         let taken = instance.remaining.take(&row.launch.needs);
         let gpus = taken.map_err(|lacking| self.contradiction(format!("no room for a checked task: {lacking}")))?;
         instance.version += 1;

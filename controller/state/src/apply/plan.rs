@@ -12,7 +12,7 @@ use super::{Answer, Apply, Fail};
 use crate::capacity::WAITING_MAX;
 use crate::event::Level;
 use crate::event::SERVICE_ACTIONS;
-use crate::key::{ClusterId, InstanceKey, Key, ServiceKey, TaskKey};
+use crate::key::{ClusterId, Key, ServiceKey, TaskKey};
 use crate::outcome::{Halt, Outcome};
 use crate::plan::{
     BindTask, Change, CreateTask, DropReason, Dropped, EmitServiceAction, MarkTaskLost, PLAN_CHANGES_MAX, Plan,
@@ -166,7 +166,7 @@ impl Apply<'_> {
     fn check_place(&self, cluster: ClusterId, instance: Option<u128>, launch: &TaskLaunch) -> Made {
         let fits = match instance {
             Some(id) => {
-                let row = self.state.instance(InstanceKey { cluster, id }).ok_or(DropReason::Missing)?;
+                let row = self.state.host(cluster, launch.launch_type, id).ok_or(DropReason::Missing)?;
                 row.takes_tasks()
                     && row.serves(launch.launch_type)
                     && row.remaining.fits(&launch.needs).is_ok()

@@ -7,7 +7,7 @@ use drydock_model::status::{ContainerStatus, DesiredStatus, HealthStatus, StopCo
 use super::lifecycle::Why;
 use super::{Answer, Apply};
 use crate::command::{ContainerReport, ReportTimes, TaskReport};
-use crate::key::{Key, Millis};
+use crate::key::{InstanceKey, Key, Millis};
 use crate::outcome::{Halt, Outcome};
 use crate::row::{ContainerRow, RevisionRow, TaskRow, TaskTimes, is_pinned};
 
@@ -20,7 +20,9 @@ impl Apply<'_> {
     /// All reports are acknowledged: those that are late, or of tasks that aren't there, need not come again either.
     pub(super) fn report_statuses(&mut self, reports: &[TaskReport]) -> Answer {
         for report in reports {
-            let row = self.state.task(report.task).filter(|row| is_news(row, report)).cloned();
+            // An agent's tasks may be of other clusters than its instance.
+            let instance = InstanceKey { cluster: report.task.cluster, id: report.instance };
+            let row = self.state.task_on(instance, report.task.id).filter(|row| is_news(row, report)).cloned();
             if let Some(row) = row {
                 self.fold(&row, report)?;
             }

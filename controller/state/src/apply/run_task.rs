@@ -18,7 +18,7 @@ use super::lifecycle::{NewTask, Why};
 use super::{Answer, Apply};
 use crate::capacity::{Capacity, WAITING_MAX};
 use crate::command::{Placement, RunTask};
-use crate::key::{ClusterId, InstanceKey, TaskKey, TokenKey, TokenKind};
+use crate::key::{ClusterId, TaskKey, TokenKey, TokenKind};
 use crate::outcome::{Halt, Outcome};
 use crate::row::{ClusterRow, DefinitionRow, InstanceRow, TaskLaunch, TaskRow, TokenResult, TokenRow};
 use crate::table::digest_of;
@@ -171,7 +171,7 @@ impl Apply<'_> {
         let mut unfit = Vec::new();
         for placement in placements {
             let (Placement::On(id) | Placement::Provided { instance: Some(id), .. }) = placement else { continue };
-            let row = self.state.instance(InstanceKey { cluster, id: *id });
+            let row = self.state.host(cluster, launch.launch.launch_type, *id);
             let row = row.filter(|row| row.takes_tasks() && row.serves(launch.launch.launch_type));
             let row = row.filter(|row| self.is_in_reach(row, &launch.launch));
             let doubled = doubled(*id, left.contains_key(id));

@@ -13,7 +13,7 @@ use super::parts::{
     from_interface, from_needs, from_task_key, id, interface, need, needs, task_key, text,
 };
 use super::row::WireRow;
-use crate::key::ServiceKey;
+use crate::key::{ClusterId, ServiceKey};
 use crate::row::{ContainerRow, TaskLaunch, TaskOwner, TaskRow, TaskTimes};
 use crate::state::State;
 
@@ -49,6 +49,7 @@ impl WireRow for TaskRow {
             started_by: if own { text(self.started_by.as_deref()) } else { None },
             capacity_provider: text(self.capacity_provider.as_deref()),
             instance: self.instance.map(id),
+            hosted_by: self.hosted_by.map(|cluster| cluster.0),
             availability_zone: text(self.availability_zone.as_deref()),
             gpus: self.gpus.iter().map(ToString::to_string).collect(),
             last_status: self.last_status.code(),
@@ -132,6 +133,7 @@ impl Launches {
             started_by,
             capacity_provider: row.capacity_provider.map(|name| self.text(&name)),
             instance: row.instance.as_ref().map(from_id),
+            hosted_by: row.hosted_by.map(ClusterId),
             availability_zone: row.availability_zone.map(|zone| self.text(&zone)),
             gpus: row.gpus.into_iter().map(Into::into).collect(),
             last_status: code("task status", row.last_status, TaskStatus::from_code)?,

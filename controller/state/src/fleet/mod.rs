@@ -16,7 +16,7 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
-use crate::key::{ClusterId, InstanceKey};
+use crate::key::{ClusterId, InstanceKey, TaskKey};
 use crate::row::{InstanceInfo, InstanceRow, TaskRow};
 use crate::state::State;
 use group::{Groups, Post};
@@ -354,7 +354,8 @@ impl State {
         for (id, from, to) in seated {
             let on = InstanceKey { id, ..key };
             let tasks = self.index.tasks_by_instance.range((on, false, 0)..=(on, false, u128::MAX));
-            let rows = tasks.filter_map(|(_, _, task)| self.tasks.get(&on.task(*task)));
+            let rows =
+                tasks.filter_map(|((_, _, id), cluster)| self.tasks.get(&TaskKey { cluster: *cluster, id: *id }));
             let groups: std::collections::BTreeSet<Arc<str>> =
                 rows.filter(|row| row.counts_for_placement()).map(|row| row.placement_group()).collect();
             for group in groups {
@@ -371,11 +372,11 @@ impl State {
         let counts =
             |row: Option<&TaskRow>| row.is_some_and(|row| row.instance.is_some() && row.counts_for_placement());
         let Some(row) = new.or(old).filter(|_| counts(old) != counts(new)) else { return };
-        let Some(instance) = row.instance else { return };
-        let fleet = Arc::make_mut(self.index.fleets.entry(row.key.cluster).or_default());
-        fleet.count(&row.placement_group(), instance, counts(new));
+        let Some(InstanceKey { cluster, id }) = row.instance_key() else { return };
+        let fleet = Arc::make_mut(self.index.fleets.entry(cluster).or_default());
+        fleet.count(&row.placement_group(), id, counts(new));
         if fleet.is_empty() {
-            self.index.fleets.remove(&row.key.cluster);
+            self.index.fleets.remove(&cluster);
         }
     }
 }

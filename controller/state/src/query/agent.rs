@@ -7,7 +7,7 @@ use drydock_model::arn::Scope;
 use drydock_proto::{agent, ecs};
 
 use super::{Arns, definition, task, time};
-use crate::key::{DefinitionKey, InstanceKey};
+use crate::key::{ClusterId, DefinitionKey, InstanceKey};
 use crate::row::{AttachmentRow, TaskRow};
 use crate::state::State;
 
@@ -18,13 +18,12 @@ use crate::state::State;
 #[must_use]
 pub fn manifest(state: &State, instance: InstanceKey) -> Option<agent::Manifest> {
     let row = state.instance(instance)?;
-    let (scope, name) = home(state, instance)?;
-    let arns = Arns::new(&scope, &name);
+    let (scope, _) = home(state, instance.cluster)?;
     let tasks: Vec<&Arc<TaskRow>> = state.live_tasks_on(instance).collect();
     Some(agent::Manifest {
         sequence: row.changed_at,
-        tasks: tasks.iter().map(|row| assigned(state, arns, row)).collect(),
-        task_definitions: definitions(state, &scope, tasks.iter().map(|row| &row.definition)),
+        tasks: tasks.iter().filter_map(|row| assigned_task(state, row)).collect(),
+        task_definitions: definitions(state, scope, tasks.iter().map(|row| &row.definition)),
         more: false,
     })
 }
@@ -32,9 +31,8 @@ pub fn manifest(state: &State, instance: InstanceKey) -> Option<agent::Manifest>
 /// One task with all that its agent needs, but for the task definition.
 #[must_use]
 pub fn assigned_task(state: &State, row: &TaskRow) -> Option<agent::AssignedTask> {
-    let instance = row.instance_key()?;
-    let (scope, name) = home(state, instance)?;
-    Some(assigned(state, Arns::new(&scope, &name), row))
+    let (scope, name) = home(state, row.key.cluster)?;
+    row.instance.is_some().then(|| assigned(state, Arns::new(scope, name), row))
 }
 
 /// The task definitions of these keys, each once, as an agent gets them.
@@ -52,12 +50,15 @@ pub fn definitions<'a>(
 /// desiredStatus, NUL. The digest is CRC-32C over them.
 #[must_use]
 pub fn digest_input(state: &State, instance: InstanceKey) -> Option<Vec<u8>> {
-    let (scope, name) = home(state, instance)?;
-    let arns = Arns::new(&scope, &name);
-    // By id is by ARN: all but the id is the same.
-    let mut bytes = Vec::new();
+    state.instance(instance)?;
+    let mut tasks = BTreeMap::new();
     for row in state.live_tasks_on(instance) {
-        for part in [arns.task(row.key).as_str(), row.desired_status.as_str()] {
+        let (scope, name) = home(state, row.key.cluster)?;
+        tasks.insert(Arns::new(scope, name).task(row.key), row.desired_status);
+    }
+    let mut bytes = Vec::new();
+    for (arn, desired) in &tasks {
+        for part in [arn.as_str(), desired.as_str()] {
             bytes.extend_from_slice(part.as_bytes());
             bytes.push(0);
         }
@@ -83,9 +84,9 @@ fn crc32c(bytes: &[u8]) -> u32 {
     !crc
 }
 
-fn home(state: &State, instance: InstanceKey) -> Option<(Arc<Scope>, Arc<str>)> {
-    let cluster = state.cluster(instance.cluster)?;
-    Some((Arc::clone(state.scope(cluster.scope)?), Arc::clone(&cluster.name)))
+fn home(state: &State, cluster: ClusterId) -> Option<(&Arc<Scope>, &Arc<str>)> {
+    let cluster = state.cluster(cluster)?;
+    Some((state.scope(cluster.scope)?, &cluster.name))
 }
 
 fn assigned(state: &State, arns: Arns<'_>, row: &TaskRow) -> agent::AssignedTask {

@@ -7,7 +7,7 @@ use drydock_model::status::{ContainerStatus, DesiredStatus, HealthStatus, StopCo
 use drydock_proto::ecs;
 
 use crate::capacity::placement_group;
-use crate::key::{DefinitionKey, DeploymentKey, InstanceKey, Millis, RevisionKey, ServiceKey, TaskKey};
+use crate::key::{ClusterId, DefinitionKey, DeploymentKey, InstanceKey, Millis, RevisionKey, ServiceKey, TaskKey};
 
 /// A task.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,8 +28,10 @@ pub struct TaskRow {
     pub started_by: Option<Arc<str>>,
     /// Name of the capacity provider that was chosen for it.
     pub capacity_provider: Option<Arc<str>>,
-    /// Id of the instance it is bound to, in its cluster; none while it waits for one of its capacity provider.
+    /// Id of the instance it is bound to; none while it waits for one of its capacity provider.
     pub instance: Option<u128>,
+    /// The cluster that this instance is in, where it is another one: on Fargate.
+    pub hosted_by: Option<ClusterId>,
     /// Zone of that instance.
     pub availability_zone: Option<Arc<str>>,
     /// Ids of the GPUs that it holds.
@@ -245,7 +247,7 @@ impl TaskRow {
     /// The instance it is bound to.
     #[must_use]
     pub fn instance_key(&self) -> Option<InstanceKey> {
-        self.instance.map(|id| InstanceKey { cluster: self.key.cluster, id })
+        self.instance.map(|id| InstanceKey { cluster: self.hosted_by.unwrap_or(self.key.cluster), id })
     }
 
     /// The deployment that started it.
@@ -269,7 +271,7 @@ impl TaskRow {
     /// The group by which placement counts it.
     #[must_use]
     pub fn placement_group(&self) -> Arc<str> {
-        placement_group(&self.group, self.capacity_provider.as_deref())
+        placement_group(&self.group, self.capacity_provider.as_deref(), self.hosted_by.map(|_| self.key.cluster))
     }
 
     /// Whether the API shows it on its container instance: Fargate tasks are shown on none.
