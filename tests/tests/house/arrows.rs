@@ -52,10 +52,16 @@ const TABLE: &[Row] = &[
         others: Some(&["prost-types", "serde", "thiserror"]),
         never: OUTSIDE,
     },
+    Row {
+        krate: "drydock-leader",
+        ours: &["drydock-reconcile"],
+        others: Some(&["prost", "prost-types", "thiserror"]),
+        never: OUTSIDE,
+    },
     Row { krate: "drydock-consensus", ours: &[], others: None, never: &["bollard", "tonic", "tokio", "clap"] },
     Row {
         krate: "drydock-controller",
-        ours: &["drydock-reconcile", "drydock-consensus"],
+        ours: &["drydock-leader", "drydock-consensus"],
         others: None,
         never: &["bollard", "clap"],
     },
