@@ -71,6 +71,12 @@ const TABLE: &[Row] = &[
         others: None,
         never: &["raft", "raft-engine", "clap"],
     },
+    Row {
+        krate: "drydock-simulator",
+        ours: &["drydock-leader", "drydock-consensus", "drydock-engine"],
+        others: Some(&[]),
+        never: &["bollard", "clap"],
+    },
     Row { krate: "drydock-cli", ours: &["drydock-controller", "drydock-node-agent"], others: None, never: &[] },
     Row { krate: "drydock-tests", ours: &["drydock-cli"], others: None, never: &[] },
 ];
