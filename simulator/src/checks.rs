@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use drydock_model::status::ServiceStatus;
-use drydock_state::row::{InstanceRow, TaskRow};
+use drydock_model::status::{ServiceStatus, TaskStatus};
+use drydock_state::row::{InstanceRow, ServiceRow, TaskRow};
 use drydock_state::{InstanceKey, State};
 
 use crate::machine::Entry;
@@ -90,6 +90,9 @@ fn step(before: &State, after: &State) -> Result<(), String> {
     for row in after.all_instances() {
         instance(before, after, row)?;
     }
+    for row in after.all_services().filter(|row| !row.is_daemon() && row.status == ServiceStatus::Active) {
+        maximum(before, after, row)?;
+    }
     for row in after.all_tasks() {
         if let Some(earlier) = before.task(row.key) {
             task(earlier, row)?;
@@ -105,13 +108,25 @@ fn instance(before: &State, after: &State, row: &InstanceRow) -> Result<(), Stri
     if before.instance(row.key).is_some_and(|earlier| earlier.changed_at > row.changed_at) {
         return Err(format!("the manifest of {} goes back", row.key));
     }
-    let taken = after.live_tasks_on(row.key).count();
-    let (cpu, memory) = (row.registered.cpu, row.registered.memory_mib);
-    let needs = |of: u32| of.saturating_mul(u32::try_from(taken).unwrap_or(u32::MAX));
-    if needs(TASK_CPU) > cpu || needs(TASK_MEMORY_MIB) > memory {
-        return Err(format!("{taken} tasks on {}, which has {cpu} CPU units and {memory} MiB", row.key));
+    let mut left = row.registered.clone();
+    if after.live_tasks_on(row.key).any(|task| left.take(&task.launch.needs).is_err()) {
+        return Err(format!("{} has less than its tasks need", row.key));
     }
     daemons(after, row.key)
+}
+
+/// An entry that starts tasks of a service leaves no more than its maximumPercent allows.
+fn maximum(before: &State, after: &State, service: &ServiceRow) -> Result<(), String> {
+    let tasks = || after.live_tasks_of(service.key).filter(|row| row.last_status <= TaskStatus::Running);
+    if tasks().all(|row| before.task(row.key).is_some()) {
+        return Ok(());
+    }
+    let (desired, percent) = (u64::from(service.desired_count), u64::from(service.maximum_percent()));
+    let most = (desired * percent / 100).max(desired);
+    match u64::try_from(tasks().count()) {
+        Ok(count) if count <= most => Ok(()),
+        _ => Err(format!("{} tasks of service {}, of {most} at most", tasks().count(), service.name)),
+    }
 }
 
 /// Of a DAEMON service there is one task at most on an instance that goes on.

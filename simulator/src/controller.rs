@@ -26,9 +26,6 @@ use crate::random::Random;
 /// Names a client's call.
 pub(crate) type Call = u64;
 
-/// Entries between two that a planted bug leaves out.
-const SKIPPED_EVERY: u64 = 50;
-
 /// A snapshot file: durable and whole.
 type SnapshotFile = (SnapshotMeta, Vec<Vec<u8>>);
 
@@ -154,7 +151,8 @@ impl Controller {
         }
         let boot = self.store.load().map_err(text)?.ok_or("the store is empty")?;
         let (tell, told) = channel();
-        let skips = (self.bug == Some(Bug::EntrySkipped) && self.id == 2).then_some(SKIPPED_EVERY);
+        // One replica that is wrong, not all alike.
+        let bug = self.bug.filter(|bug| *bug != Bug::EntrySkipped || self.id == 2);
         let file = self.files.get(&(boot.snapshot.term, boot.snapshot.index)).filter(|_| boot.snapshot.has_file());
         if boot.snapshot.has_file() && file.is_none() {
             return Err("the snapshot that the log points to isn't there".to_owned());
@@ -162,7 +160,7 @@ impl Controller {
         let mut chunks = file.map(|(_, chunks)| chunks.clone().into_iter().map(Ok));
         let chunks = chunks.as_mut().map(|chunks| chunks as &mut dyn Iterator<Item = _>);
         self.told = Some(told);
-        self.core = Some(Core::new(config, &boot, Machine::new(tell, skips), chunks, seed).map_err(|e| e.to_string())?);
+        self.core = Some(Core::new(config, &boot, Machine::new(tell, bug), chunks, seed).map_err(|e| e.to_string())?);
         self.random = Random::new(seed);
         self.life += 1;
         Ok(())
@@ -411,7 +409,7 @@ impl Controller {
                 self.dirty.clear();
                 self.not_before_ms = self.not_before_ms.max(self.state.now());
                 let (scope, addresses) = (self.scope.clone(), self.addresses.clone());
-                self.leader = Some(Leader::new(term, scope, addresses, &self.state, now));
+                self.leader = Some(Leader::new(term, (scope, addresses), &self.state, self.bug, now));
                 self.out.push(Out::Leads(term));
             }
         }

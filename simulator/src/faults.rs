@@ -36,6 +36,10 @@ pub enum Bug {
     AcknowledgeBeforeSync,
     /// One replica leaves an entry out now and then.
     EntrySkipped,
+    /// A snapshot holds the state before its last entry.
+    StaleSnapshot,
+    /// The leader acknowledges some reports of agents that it doesn't commit.
+    ReportsLost,
     /// Strong reads are answered from the local state, without asking a quorum.
     StaleRead,
 }
@@ -167,7 +171,9 @@ impl World {
         if let Some(conn) = conn {
             self.hang_up(conn);
         }
-        let delay = 100 + self.random.below(60_000);
+        // Some are away for so long that their tasks count as lost.
+        let most = if self.random.chance(250) { 400_000 } else { 60_000 };
+        let delay = 100 + self.random.below(most);
         self.at(delay, Event::AgentStart(at));
     }
 

@@ -12,7 +12,10 @@ use drydock_leader::session::{Act, CALLER, End, Input, Place, Session};
 use drydock_leader::{Fate, Moment, Next, Proposal, Sight};
 use drydock_model::arn::Scope;
 use drydock_proto::agent::controller_message::Message as Down;
+use drydock_proto::agent::{ReportAck, TaskSequence};
 use drydock_state::{InstanceKey, Key, Millis, State};
+
+use crate::faults::Bug;
 
 /// Names a connection between an agent and a controller.
 pub(crate) type Conn = u64;
@@ -48,6 +51,7 @@ struct Held {
 /// The scope of one term.
 pub(crate) struct Leader {
     pub(crate) term: u64,
+    bug: Option<Bug>,
     scope: Scope,
     addresses: Vec<String>,
     opening: Opening,
@@ -61,9 +65,16 @@ pub(crate) struct Leader {
 }
 
 impl Leader {
-    pub(crate) fn new(term: u64, scope: Scope, addresses: Vec<String>, state: &State, now: Moment) -> Self {
+    pub(crate) fn new(
+        term: u64,
+        (scope, addresses): (Scope, Vec<String>),
+        state: &State,
+        bug: Option<Bug>,
+        now: Moment,
+    ) -> Self {
         Self {
             term,
+            bug,
             scope,
             addresses,
             opening: Opening::new(state, Given::default()),
@@ -119,6 +130,13 @@ impl Leader {
                     Act::Propose(command) => {
                         let proposal = Proposal { caller: CALLER, command, now_ms: 0, seed: 0 };
                         self.wants.push(Want::Propose(Who::Session(conn), Box::new(proposal)));
+                    }
+                    Act::Report(waiting)
+                        if self.bug == Some(Bug::ReportsLost) && waiting.report.sequence.is_multiple_of(3) =>
+                    {
+                        let sequence = waiting.report.sequence;
+                        let reports = vec![TaskSequence { task_arn: waiting.task_arn, sequence }];
+                        self.wants.push(Want::Send(conn, Down::ReportAck(ReportAck { reports })));
                     }
                     Act::Report(waiting) => drop(self.reports.add(waiting, now)),
                     Act::Join(key) => {

@@ -7,6 +7,11 @@ use std::sync::mpsc::Sender;
 use drydock_consensus::{EntryRef, Halt, Membership, RaftId, Role, SnapshotError, SnapshotSource, StateMachine};
 use drydock_state::{Key, Outcome, State};
 
+use crate::faults::Bug;
+
+/// Entries from one that a planted bug leaves out to the next.
+const SKIPPED_EVERY: u64 = 50;
+
 /// What the machine tells, in order.
 #[derive(Debug)]
 pub(crate) enum Told {
@@ -33,13 +38,14 @@ pub(crate) struct Entry {
 pub(crate) struct Machine {
     state: State,
     told: Sender<Told>,
-    /// Planted: each entry whose index is a multiple of this is left out.
-    skips: Option<u64>,
+    bug: Option<Bug>,
+    /// The state before the last entry.
+    before: State,
 }
 
 impl Machine {
-    pub(crate) fn new(told: Sender<Told>, skips: Option<u64>) -> Self {
-        Self { state: State::default(), told, skips }
+    pub(crate) fn new(told: Sender<Told>, bug: Option<Bug>) -> Self {
+        Self { state: State::default(), told, bug, before: State::default() }
     }
 
     fn tell(&self, told: Told) {
@@ -53,13 +59,13 @@ impl StateMachine for Machine {
 
     fn apply(&mut self, entry: EntryRef<'_>) -> Result<Outcome, Halt> {
         let (index, term) = (entry.index, entry.term);
-        let before = self.state.clone();
+        self.before = self.state.clone();
         let applied = self
             .state
             .apply_bytes(index, term, entry.payload)
             .map_err(|halt| Halt { index, reason: halt.to_string() })?;
-        if self.skips.is_some_and(|every| index.is_multiple_of(every)) {
-            self.state = before;
+        if self.bug == Some(Bug::EntrySkipped) && index.is_multiple_of(SKIPPED_EVERY) {
+            self.state = self.before.clone();
         }
         let (payload, state) = (entry.payload.to_vec(), self.state.clone());
         self.tell(Told::Applied(Box::new(Entry { index, term, payload, state, dirty: applied.dirty })));
@@ -69,7 +75,8 @@ impl StateMachine for Machine {
     fn publish(&mut self, _index: u64, _term: u64) {}
 
     fn snapshot(&self) -> Box<dyn SnapshotSource> {
-        let mut chunks: Vec<Vec<u8>> = self.state.export().collect();
+        let state = if self.bug == Some(Bug::StaleSnapshot) { &self.before } else { &self.state };
+        let mut chunks: Vec<Vec<u8>> = state.export().collect();
         chunks.reverse();
         Box::new(Export(chunks))
     }

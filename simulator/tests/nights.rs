@@ -20,7 +20,7 @@ fn the_same_seed_gives_the_same_night() {
 
 #[test]
 fn bad_nights_end_well() {
-    for seed in 1..=12 {
+    for seed in 1..=8 {
         let plan = Plan::of(&mut Random::new(seed));
         night(seed, plan, 120_000).unwrap_or_else(|violation| panic!("{violation}"));
     }
@@ -40,8 +40,8 @@ fn found(bug: Bug) -> (u64, String) {
 
 #[test]
 fn an_acknowledgement_before_the_sync_is_found() {
-    let (seed, what) = found(Bug::AcknowledgeBeforeSync);
-    println!("seed {seed}: {what}");
+    let (_, what) = found(Bug::AcknowledgeBeforeSync);
+    assert!(what.contains("acknowledged") || what.contains("another entry"), "{what}");
 }
 
 #[test]
@@ -54,4 +54,16 @@ fn a_stale_read_is_found() {
 fn a_replica_that_leaves_an_entry_out_is_found() {
     let (_, what) = found(Bug::EntrySkipped);
     assert!(what.contains("another state") || what.contains("controller 2"), "{what}");
+}
+
+#[test]
+fn a_snapshot_that_is_older_than_it_says_is_found() {
+    let (_, what) = found(Bug::StaleSnapshot);
+    assert!(what.contains("another state") || what.contains("entry"), "{what}");
+}
+
+#[test]
+fn a_report_that_is_acknowledged_and_not_committed_is_found() {
+    let (_, what) = found(Bug::ReportsLost);
+    assert!(what.contains("not quiet"), "{what}");
 }
