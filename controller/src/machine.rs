@@ -57,11 +57,6 @@ impl DirtyFeed {
     }
 }
 
-/// Whether the leader's loops decide anything about such a row before its deadline, which they watch anyway.
-fn matters(key: &Key) -> bool {
-    !matches!(key, Key::Cluster(_) | Key::Definition(_) | Key::Token(_))
-}
-
 /// The state and whom it is published to.
 pub(crate) struct Machine {
     pub(crate) state: State,
@@ -115,7 +110,7 @@ impl StateMachine for Machine {
             self.new_events.push((entry.index, applied.events));
         }
         if self.leads {
-            self.new_dirty.extend(applied.dirty.into_iter().filter(matters));
+            self.new_dirty.extend(applied.dirty.into_iter().filter(drydock_leader::reconciler::matters));
         }
         Ok(applied.outcome)
     }

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use drydock_engine::session::Pulse;
 use drydock_engine::{Effect, EffectId, Engine, Input, Outcome, RuntimeError, RuntimeOp};
 use drydock_proto::agent::agent_message::Message as Up;
 use drydock_proto::agent::controller_message::Message as Down;
@@ -31,9 +32,6 @@ const PULLS_MAX: usize = 8;
 const OPERATIONS_MAX: usize = 32;
 /// Results that may wait for the loop; then operations wait to end.
 const RESULTS_MAX: usize = 256;
-/// Where a Welcome names no interval, and the least that is obeyed.
-const HEARTBEAT_DEFAULT: Duration = Duration::from_secs(5);
-const HEARTBEAT_MIN: Duration = Duration::from_millis(100);
 /// Stopping everything on exit must be done within this; what is left is told.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(180);
 
@@ -58,8 +56,7 @@ struct Session {
     /// Dropped with it: the session's task hears that.
     _held: oneshot::Sender<()>,
     address: String,
-    heartbeat: Duration,
-    heartbeat_at: Instant,
+    pulse: Pulse,
 }
 
 pub(crate) struct Agent<R> {
@@ -163,7 +160,7 @@ impl<R: ContainerRuntime> Agent<R> {
     /// What comes next. Only receives and waits, so that it may be abandoned without losing anything.
     async fn next(&mut self, sources: &mut Sources) -> Next {
         let deadline = self.engine.next_deadline().map(|at| self.clock.instant(at));
-        let heartbeat = self.session.as_ref().map(|session| session.heartbeat_at);
+        let heartbeat = self.session.as_ref().map(|session| self.clock.instant(session.pulse.due_at()));
         tokio::select! {
             Some(event) = sources.session.recv() => Next::Session(event),
             Some((id, result)) = sources.done.recv() => Next::Input(Input::Done { id, result }),
@@ -256,7 +253,7 @@ impl<R: ContainerRuntime> Agent<R> {
     fn send(&mut self, message: Up) {
         let Some(session) = &mut self.session else { return };
         match session.to.try_send(AgentMessage { message: Some(message) }) {
-            Ok(()) => session.heartbeat_at = Instant::now() + session.heartbeat,
+            Ok(()) => session.pulse.said(self.clock.now()),
             Err(error) => {
                 tracing::warn!(%error, "the controller takes no messages: the session is given up");
                 self.session = None;
@@ -277,12 +274,8 @@ impl<R: ContainerRuntime> Agent<R> {
                 Ok(())
             }
             SessionEvent::Opened { to, held, welcome, address } => {
-                let heartbeat = match welcome.heartbeat_interval_ms {
-                    0 => HEARTBEAT_DEFAULT,
-                    ms => Duration::from_millis(ms.into()).max(HEARTBEAT_MIN),
-                };
-                let heartbeat_at = Instant::now() + heartbeat;
-                self.session = Some(Session { to, _held: held, address, heartbeat, heartbeat_at });
+                let pulse = Pulse::new(&welcome, self.clock.now());
+                self.session = Some(Session { to, _held: held, address, pulse });
                 self.open(&welcome).await
             }
             SessionEvent::Closed => {

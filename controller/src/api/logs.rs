@@ -143,7 +143,7 @@ fn locate(core: &Core, request: &GetLogsRequest) -> Result<Place, Status> {
     let cluster = cluster.map_err(ApiError::from)?;
     let no_task = || Status::not_found(format!("there is no task {:?} in cluster {}", request.task, cluster.name));
     let key = InstanceKey { cluster: cluster.id, id: 0 };
-    let key = crate::leader::sessions::intake::task_key(key, &request.task).map_err(|_| no_task())?;
+    let key = drydock_leader::intake::task_key(key, &request.task).map_err(|_| no_task())?;
     let task = version.state.task(key).ok_or_else(no_task)?;
     Ok(match task.instance_key() {
         Some(instance) => Place::There(instance, query::Arns::new(&core.scope, &cluster.name).task(key)),

@@ -21,6 +21,7 @@ pub mod limits;
 mod manifest;
 mod network;
 mod report;
+pub mod session;
 pub mod simulated;
 mod spec;
 mod start;

@@ -69,6 +69,21 @@ pub const STOPPED_TASKS_MAX: usize = 100;
 /// Characters of a reason; the rest is cut off (ECS keeps 1,024 of a stoppedReason).
 pub const REASON_CHARS_MAX: usize = 1_024;
 
+/// First and longest wait between rounds of dialling the controllers; the wait doubles, with jitter of a half either way.
+pub const BACKOFF_MIN_MS: Millis = 250;
+/// See [`BACKOFF_MIN_MS`].
+pub const BACKOFF_MAX_MS: Millis = 5 * SECOND;
+/// Redirects that are followed at once, one after another; then it is waited as after a failure.
+pub const REDIRECTS_MAX: u32 = 4;
+/// Controllers that are remembered; more are left out.
+pub const CONTROLLERS_MAX: usize = 32;
+/// Tasks of one manifest; one with more is refused, and the session with it.
+pub const MANIFEST_TASKS_MAX: usize = 100_000;
+/// Heartbeats where a Welcome names no interval.
+pub const HEARTBEAT_DEFAULT_MS: Millis = 5 * SECOND;
+/// The least interval that is obeyed.
+pub const HEARTBEAT_MIN_MS: Millis = 100;
+
 /// The wait before try number `attempt` (from 1): doubles from [`RETRY_MIN_MS`] to [`RETRY_MAX_MS`].
 #[must_use]
 pub fn retry_wait_ms(attempt: u32) -> Millis {

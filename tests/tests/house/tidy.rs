@@ -16,7 +16,14 @@ const LONG_FILES: &[(&str, &str)] = &[];
 const LONG_FUNCTIONS: &[(&str, &str)] = &[];
 
 /// Crates whose code is a function of its arguments (design §3.1), by their folder.
-const PURE: &[&str] = &["controller/model", "controller/state", "controller/reconcile", "node-agent/engine"];
+const PURE: &[&str] = &[
+    "controller/model",
+    "controller/state",
+    "controller/reconcile",
+    "controller/leader",
+    "node-agent/engine",
+    "simulator",
+];
 /// What each pure crate's clippy.toml bans at least.
 const BANNED_IN_PURE: &[&str] = &[
     "std::time::Instant",

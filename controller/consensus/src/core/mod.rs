@@ -34,6 +34,7 @@ use std::sync::Arc;
 use raft::eraftpb::{Message, MessageType};
 use raft::{GetEntriesContext, RawNode, Ready, StateRole};
 
+pub use raft::eraftpb::Message as PeerMessage;
 pub use work::{Effects, Input, LogRead, MakeSnapshot, Resolved, Tag, Work};
 
 use self::members::PendingTransfer;

@@ -1,6 +1,5 @@
-//! The leader's sessions with agents (design §6, raft-recipe §5).
+//! The leader's sessions with agents: `registry` is all of them, `session` carries out what one of them decides
+//! (`drydock_leader`).
 
-pub(crate) mod intake;
-pub(crate) mod manifest;
 pub(crate) mod registry;
 pub(crate) mod session;

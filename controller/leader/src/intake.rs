@@ -15,26 +15,46 @@ use crate::limits::{REPORT_BYTES_MAX, REPORT_LIST_MAX, REPORT_TEXT_BYTES_MAX};
 
 /// What an agent sent can't be understood: its session ends with this.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum IntakeError {
+pub enum IntakeError {
+    /// That should name a task.
     #[error("{0:?} isn't the ARN or id of a task")]
     NotATask(String),
+    /// A status that doesn't exist.
     #[error("{kind} {spelling:?} isn't known")]
-    UnknownStatus { kind: &'static str, spelling: String },
+    UnknownStatus {
+        /// What it should be.
+        kind: &'static str,
+        /// What it is.
+        spelling: String,
+    },
+    /// A bound is exceeded.
     #[error("{what}: more than {max}")]
-    TooMany { what: &'static str, max: usize },
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// The bound.
+        max: usize,
+    },
+    /// Something else is wrong.
     #[error("{0}")]
     Malformed(&'static str),
 }
 
 /// The key of a task that an agent names, in the cluster of its instance.
-pub(crate) fn task_key(instance: InstanceKey, arn: &str) -> Result<TaskKey, IntakeError> {
+///
+/// # Errors
+/// What the agent says can't be understood.
+pub fn task_key(instance: InstanceKey, arn: &str) -> Result<TaskKey, IntakeError> {
     let id = short_name(arn);
     let parsed = (id.len() == 32).then(|| u128::from_str_radix(id, 16).ok()).flatten();
     parsed.map(|id| instance.task(id)).ok_or_else(|| IntakeError::NotATask(clipped(arn)))
 }
 
 /// An agent's report of one task.
-pub(crate) fn task_report(instance: InstanceKey, report: agent::Report) -> Result<TaskReport, IntakeError> {
+///
+/// # Errors
+/// What the agent says can't be understood.
+pub fn task_report(instance: InstanceKey, report: agent::Report) -> Result<TaskReport, IntakeError> {
     if report.encoded_len() > REPORT_BYTES_MAX {
         return Err(IntakeError::TooMany { what: "bytes of a report", max: REPORT_BYTES_MAX });
     }
@@ -100,7 +120,10 @@ fn attachment(attachment: ecs::Attachment) -> AttachmentRow {
 }
 
 /// A first message as a registration.
-pub(crate) fn registration(hello: &agent::Hello) -> Result<RegisterInstance, IntakeError> {
+///
+/// # Errors
+/// What the agent says can't be understood.
+pub fn registration(hello: &agent::Hello) -> Result<RegisterInstance, IntakeError> {
     bounded("attributes of an instance", hello.attributes.len())?;
     if hello.instance_token.is_empty() || hello.instance_token.len() > REPORT_TEXT_BYTES_MAX {
         return Err(IntakeError::Malformed("the hello has no instance_token"));

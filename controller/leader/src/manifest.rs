@@ -17,14 +17,16 @@ use crate::limits::MANIFEST_PART_BYTES;
 
 /// What an agent was last told: which tasks, and where they should go.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Sent {
-    pub(crate) sequence: u64,
+pub struct Sent {
+    /// The manifest's sequence.
+    pub sequence: u64,
     tasks: BTreeMap<u128, DesiredStatus>,
 }
 
 impl Sent {
     /// What there is to tell by a version of the state.
-    pub(crate) fn of(state: &State, key: InstanceKey) -> Option<Self> {
+    #[must_use]
+    pub fn of(state: &State, key: InstanceKey) -> Option<Self> {
         let sequence = state.instance(key)?.changed_at;
         let tasks = state.live_tasks_on(key).map(|row| (row.key.id, row.desired_status)).collect();
         Some(Self { sequence, tasks })
@@ -32,18 +34,21 @@ impl Sent {
 }
 
 /// The instance that registered with a token in a cluster of that name.
-pub(crate) fn find<'a>(state: &'a State, scope: &Scope, cluster: &str, token: &str) -> Option<&'a InstanceRow> {
+#[must_use]
+pub fn find<'a>(state: &'a State, scope: &Scope, cluster: &str, token: &str) -> Option<&'a InstanceRow> {
     let cluster = state.cluster_by_name(state.scope_id(scope)?, cluster)?;
     state.instance_by_token(cluster.id, token).map(AsRef::as_ref)
 }
 
 /// Whether an ARN or id names the instance.
-pub(crate) fn is_named(key: InstanceKey, arn: &str) -> bool {
+#[must_use]
+pub fn is_named(key: InstanceKey, arn: &str) -> bool {
     short_name(arn) == key.to_string()
 }
 
 /// Whether a registration says nothing new about an instance.
-pub(crate) fn is_same(row: &InstanceRow, registration: &RegisterInstance) -> bool {
+#[must_use]
+pub fn is_same(row: &InstanceRow, registration: &RegisterInstance) -> bool {
     let attributes = registration.attributes.iter().all(|attribute| {
         let name = attribute.name.as_deref().unwrap_or_default();
         row.info.attributes.get(name).is_some_and(|value| value.as_deref() == attribute.value.as_deref())
@@ -57,13 +62,15 @@ pub(crate) fn is_same(row: &InstanceRow, registration: &RegisterInstance) -> boo
 }
 
 /// The instance's ARN.
-pub(crate) fn arn(state: &State, key: InstanceKey) -> Option<String> {
+#[must_use]
+pub fn arn(state: &State, key: InstanceKey) -> Option<String> {
     let cluster = state.cluster(key.cluster)?;
     Some(Arns::new(state.scope(cluster.scope)?, &cluster.name).instance(key))
 }
 
 /// The whole manifest, in parts of at most [`MANIFEST_PART_BYTES`] where a single task allows that.
-pub(crate) fn parts(state: &State, key: InstanceKey) -> Vec<Manifest> {
+#[must_use]
+pub fn parts(state: &State, key: InstanceKey) -> Vec<Manifest> {
     let Some(whole) = agent::manifest(state, key) else { return Vec::new() };
     if whole.encoded_len() <= MANIFEST_PART_BYTES {
         return vec![whole];
@@ -101,7 +108,8 @@ fn task_arn(state: &State, key: InstanceKey, id: u128) -> Option<String> {
 }
 
 /// What changed from `sent` to `now`; `None` where it is so much that a manifest in parts is better.
-pub(crate) fn delta(state: &State, key: InstanceKey, sent: &Sent, now: &Sent) -> Option<Delta> {
+#[must_use]
+pub fn delta(state: &State, key: InstanceKey, sent: &Sent, now: &Sent) -> Option<Delta> {
     let cluster = state.cluster(key.cluster)?;
     let scope = state.scope(cluster.scope)?;
     let arns = Arns::new(scope, &cluster.name);
