@@ -26,6 +26,7 @@ mod spec;
 mod start;
 mod stop;
 mod task;
+mod view;
 
 pub use engine::{Engine, Output, Settings, Source};
 pub use host::Offer;
@@ -37,3 +38,4 @@ pub use limits::Millis;
 pub use network::elastic_network_interface;
 pub use report::{millis, timestamp};
 pub use spec::{ContainerSpec, Needs, TaskSpec, is_essential, repository, start_timeout_ms, stop_timeout_ms};
+pub use view::TaskView;
