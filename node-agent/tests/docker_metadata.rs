@@ -131,6 +131,15 @@ async fn get_soon(runtime_id: &str, url: &str) -> Value {
     }
 }
 
+/// Asks until nobody answers any more.
+async fn away(runtime_id: &str, url: &str) {
+    let deadline = tokio::time::Instant::now() + WAIT;
+    while try_http(runtime_id, "GET", url, "").await.starts_with("HTTP") {
+        assert!(tokio::time::Instant::now() < deadline, "{url} still answers");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 fn docker_config(data: &Path, fake: &Fake) -> Config {
     Config {
         runtime: RuntimeChoice::Docker,
@@ -263,7 +272,7 @@ async fn each_task_reads_its_own() {
     // A restarted agent serves what runs.
     agent.kill().await;
     drop(session);
-    assert_eq!(run(mine, "nc -w 1 169.254.170.2 80 >/dev/null 2>&1 || echo away").await, "away\n");
+    away(mine, "$ECS_CONTAINER_METADATA_URI_V4").await;
     let agent = start(docker_config(temp.path(), &fake));
     let session = fake.welcome().await;
     session.say(manifest(2, vec![one.clone(), two.clone()], definition)).await;
@@ -311,6 +320,15 @@ async fn bridge_and_host_tasks_of_two_agents_read_their_own() {
     );
     let credentials = get(&in_bridge, "http://169.254.170.2$AWS_CONTAINER_CREDENTIALS_RELATIVE_URI").await;
     assert_eq!(credentials["RoleArn"], "role");
+
+    // The next agent has the port that the container was told.
+    agent_two.kill().await;
+    drop(session_two);
+    away(&in_host, "$ECS_CONTAINER_METADATA_URI_V4").await;
+    let agent_two = start(docker_config(temp_two.path(), &fake_two));
+    let session_two = fake_two.welcome().await;
+    session_two.say(manifest(2, vec![host], definition(NetworkMode::Host))).await;
+    assert_eq!(get_soon(&in_host, "$ECS_CONTAINER_METADATA_URI_V4").await["DockerId"], in_host);
 
     agent.stop().await;
     agent_two.stop().await;
