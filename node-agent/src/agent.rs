@@ -19,6 +19,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
+use crate::endpoint::{Known, Question};
 use crate::error::AgentError;
 use crate::identity::{DataDir, Identity, random_hex};
 use crate::journal::Journal;
@@ -80,6 +81,7 @@ enum Next {
     Session(SessionEvent),
     Synced(Result<EffectId, AgentError>),
     Input(Input),
+    Question(Question),
     Beat,
 }
 
@@ -88,6 +90,7 @@ struct Sources {
     session: mpsc::Receiver<SessionEvent>,
     runtime: mpsc::Receiver<RuntimeEvent>,
     done: mpsc::Receiver<(EffectId, Result<Outcome, RuntimeError>)>,
+    questions: Option<mpsc::Receiver<Question>>,
 }
 
 /// What an agent is made of.
@@ -99,6 +102,8 @@ pub(crate) struct Made<R> {
     pub(crate) journal: Journal,
     pub(crate) data: DataDir,
     pub(crate) identity: Identity,
+    /// Of the endpoint; `None` where there is none.
+    pub(crate) questions: Option<mpsc::Receiver<Question>>,
 }
 
 /// Runs an agent until it is told to stop, or can't go on.
@@ -109,7 +114,12 @@ pub(crate) async fn run<R: ContainerRuntime>(
     let (to_session, from_session) = mpsc::channel(session::IN_MAX);
     let (done, from_operations) = mpsc::channel(RESULTS_MAX);
     let dialling = tokio::spawn(session::run(made.fixed.controllers.clone(), to_session));
-    let mut sources = Sources { session: from_session, runtime: made.runtime.events(), done: from_operations };
+    let mut sources = Sources {
+        session: from_session,
+        runtime: made.runtime.events(),
+        done: from_operations,
+        questions: made.questions,
+    };
     let mut agent = Agent {
         fixed: made.fixed,
         engine: made.engine,
@@ -169,6 +179,7 @@ impl<R: ContainerRuntime> Agent<R> {
                 RuntimeEvent::Changed { runtime_id } => Input::Hint { runtime_id },
                 RuntimeEvent::Resync => Input::Resync,
             }),
+            Some(question) = asked(&mut sources.questions) => Next::Question(question),
             () = until(deadline) => Next::Input(Input::Tick),
             () = until(heartbeat) => Next::Beat,
         }
@@ -186,6 +197,13 @@ impl<R: ContainerRuntime> Agent<R> {
             }
             Next::Beat => {
                 self.beat();
+                Ok(())
+            }
+            Next::Question(question) => {
+                let view = self.engine.view(&question.task_arn);
+                let controller = self.session.as_ref().map(|session| session.address.clone());
+                // Whoever asked has gone: so has the answer.
+                let _ = question.answer.send(Known { view, controller });
                 Ok(())
             }
         }
@@ -357,6 +375,13 @@ impl<R: ContainerRuntime> Agent<R> {
             self.take(next).await?;
         }
         Ok(())
+    }
+}
+
+async fn asked(questions: &mut Option<mpsc::Receiver<Question>>) -> Option<Question> {
+    match questions {
+        Some(questions) => questions.recv().await,
+        None => std::future::pending().await,
     }
 }
 

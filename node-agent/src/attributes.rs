@@ -45,8 +45,8 @@ fn attribute(name: &str, value: Option<&str>) -> Attribute {
     Attribute { name: Some(name.to_owned()), value: value.map(str::to_owned), ..Default::default() }
 }
 
-/// What a task definition asks of its roles. There is no IAM here and a container gets no credentials, but a role is
-/// never a reason not to run a task: definitions name one even where the containers don't use it.
+/// What a task definition asks of its roles. There is no IAM here; where 169.254.170.2 can't be served a container gets no
+/// credentials, but a role is never a reason not to run a task: definitions name one even where the containers don't use it.
 const ROLES: [&str; 4] = [
     "com.amazonaws.ecs.capability.ecr-auth",
     "com.amazonaws.ecs.capability.task-iam-role",

@@ -52,6 +52,8 @@ pub struct Config {
     pub task_cleanup_wait_seconds: u64,
     /// Stop and remove all containers of this instance when the agent is stopped. Otherwise they run on.
     pub stop_tasks_on_exit: bool,
+    /// Where the credentials of tasks' roles come from.
+    pub credentials: CredentialsConfig,
     /// Settings of the Docker runtime.
     pub docker: DockerConfig,
     /// Settings of the simulated runtime.
@@ -82,6 +84,19 @@ pub enum RuntimeChoice {
     Docker,
     /// Pretended containers.
     Simulated,
+}
+
+/// Where containers whose task has a role (`taskRoleArn`) get their credentials from.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CredentialsConfig {
+    /// A file like `~/.aws/credentials`, read with each request. Default: none, and credentials are made up, whose key ids
+    /// begin with `ASIADRYDOCK`.
+    pub file: Option<PathBuf>,
+    /// The profile of the file for roles that [`profiles`](Self::profiles) doesn't name.
+    pub profile: String,
+    /// Profiles by the ARN of the role.
+    pub profiles: BTreeMap<String, String>,
 }
 
 /// Settings of the Docker runtime.
@@ -156,9 +171,16 @@ impl Default for Config {
             reserved_ports: vec![22, 2_375, 2_376, 51_678, 51_679, 51_680],
             task_cleanup_wait_seconds: 3 * 3_600,
             stop_tasks_on_exit: false,
+            credentials: CredentialsConfig::default(),
             docker: DockerConfig::default(),
             simulated: SimulatedConfig::default(),
         }
+    }
+}
+
+impl Default for CredentialsConfig {
+    fn default() -> Self {
+        Self { file: None, profile: "default".into(), profiles: BTreeMap::new() }
     }
 }
 

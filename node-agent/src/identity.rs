@@ -16,6 +16,9 @@ pub(crate) struct Identity {
     pub(crate) instance_token: String,
     #[serde(default)]
     pub(crate) container_instance_arn: String,
+    /// Of 127.0.0.1, where tasks in the host's network find their metadata: containers that run have been told it.
+    #[serde(default)]
+    pub(crate) endpoint_port: Option<u16>,
 }
 
 /// The data folder, held by this process alone as long as this lives.
@@ -46,7 +49,11 @@ impl DataDir {
                 source: std::io::Error::new(std::io::ErrorKind::InvalidData, error),
             }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let identity = Identity { instance_token: random_hex()?, container_instance_arn: String::new() };
+                let identity = Identity {
+                    instance_token: random_hex()?,
+                    container_instance_arn: String::new(),
+                    endpoint_port: None,
+                };
                 self.keep(&identity)?;
                 Ok(identity)
             }

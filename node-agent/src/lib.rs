@@ -2,7 +2,7 @@
 //!
 //! One loop (`agent.rs`) feeds the pure engine (`drydock-engine`) and does what it returns. Around it: the session with
 //! the leading controller (`session.rs`), the journal (`journal.rs`), the runtimes ([`runtime`]), log reads
-//! (`log_read.rs`).
+//! (`log_read.rs`), and the endpoint that containers ask (`endpoint/`).
 //!
 //! Architecture invariants:
 //! - No decision about a task is taken here: it is the engine's, or it is in a runtime's mapping of ECS's words.
@@ -15,6 +15,7 @@ mod agent;
 mod attributes;
 mod clock;
 pub mod config;
+mod endpoint;
 pub mod error;
 mod identity;
 mod journal;
@@ -27,6 +28,7 @@ use std::time::Duration;
 use drydock_engine::{Engine, Offer, Settings};
 use drydock_proto::agent::{Capacity, Serves};
 use drydock_proto::ecs::Tag;
+use tokio::sync::mpsc;
 
 pub use config::Config;
 pub use error::AgentError;
@@ -34,6 +36,7 @@ pub use error::AgentError;
 use crate::agent::{Fixed, Made};
 use crate::clock::Clock;
 use crate::config::{RuntimeChoice, ServesChoice};
+use crate::endpoint::{Endpoint, Question};
 use crate::identity::DataDir;
 use crate::journal::Journal;
 use crate::runtime::ContainerRuntime;
@@ -53,7 +56,7 @@ const DOCKER_RETRY: Duration = Duration::from_secs(2);
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), AgentError> {
     config.check()?;
     let data = DataDir::open(&config.data_dir)?;
-    let identity = data.identity()?;
+    let mut identity = data.identity()?;
     let clock = Clock::start();
     let mut shutdown = std::pin::pin!(shutdown);
     let docker = tokio::select! {
@@ -61,10 +64,15 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         () = &mut shutdown => return Ok(()),
     };
     match docker {
-        Some(docker) => serve(config, docker, clock, data, identity, shutdown).await,
+        Some(docker) => {
+            let (endpoint, questions) =
+                Endpoint::open(&config, docker.docker.clone(), clock, &data, &mut identity).await?;
+            let docker = docker.with_endpoint(endpoint);
+            serve(config, docker, clock, data, identity, Some(questions), shutdown).await
+        }
         None => {
             let simulated = SimulatedRuntime::open(&data.path, config.simulated.stages.clone(), clock)?;
-            serve(config, simulated, clock, data, identity, shutdown).await
+            serve(config, simulated, clock, data, identity, None, shutdown).await
         }
     }
 }
@@ -97,6 +105,7 @@ async fn serve<R: ContainerRuntime>(
     clock: Clock,
     data: DataDir,
     identity: identity::Identity,
+    questions: Option<mpsc::Receiver<Question>>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), AgentError> {
     let (journal, restored) = Journal::open(&data.path)?;
@@ -134,5 +143,5 @@ async fn serve<R: ContainerRuntime>(
         stop_tasks_on_exit: config.stop_tasks_on_exit,
     };
     let engine = Engine::new(settings, restored, clock.now());
-    agent::run(Made { fixed, engine, runtime, clock, journal, data, identity }, shutdown).await
+    agent::run(Made { fixed, engine, runtime, clock, journal, data, identity, questions }, shutdown).await
 }

@@ -14,7 +14,10 @@ use drydock_node_agent::config::{DockerConfig, RuntimeChoice};
 use drydock_node_agent::runtime::ContainerRuntime as _;
 use drydock_node_agent::runtime::docker::DockerRuntime;
 use drydock_proto::agent::ContainerReport;
-use drydock_proto::ecs::{ContainerCondition, ContainerDefinition, ContainerDependency, NetworkMode, TaskDefinition};
+use drydock_proto::ecs::{
+    ContainerCondition, ContainerDefinition, ContainerDependency, NetworkMode, PortMapping, TaskDefinition,
+    TaskStopCode,
+};
 use fake::{Fake, assigned, config, manifest, start};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
@@ -100,6 +103,46 @@ async fn a_task_outlives_its_agent_and_ends_in_order() {
     agent.stop().await;
     let runtime = of_agent(temp.path()).await;
     assert_eq!(runtime.list().await.unwrap(), [], "stop_tasks_on_exit removes all, the pause container too");
+    busybox::remove_image(test).await;
+}
+
+/// Two instances of one machine have each its own idea of which ports are free; Docker has the last word.
+// rule: 2.5/bridge-bindings, 2.1/reason-cannot-start
+#[tokio::test]
+async fn two_instances_want_one_port_of_the_machine() {
+    let test = "ports";
+    let Some(_) = busybox::runtime(test, "none").await else { return };
+    let (temp, temp_two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (mut fake, mut fake_two) = (Fake::start().await, Fake::start().await);
+    let port = std::net::TcpListener::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port();
+    let mut server = container(test, "server", "while true; do echo hello | nc -l -p 9000; done");
+    server.port_mappings =
+        vec![PortMapping { container_port: Some(9_000), host_port: Some(i32::from(port)), ..Default::default() }];
+    let definition = TaskDefinition {
+        task_definition_arn: Some("td".into()),
+        network_mode: Some(NetworkMode::Bridge.into()),
+        container_definitions: vec![server],
+        ..Default::default()
+    };
+    let leaving = |temp: &Path, fake: &Fake| Config { stop_tasks_on_exit: true, ..docker_config(temp, fake) };
+    let (agent, agent_two) = (start(leaving(temp.path(), &fake)), start(leaving(temp_two.path(), &fake_two)));
+    let (mut session, mut session_two) = (fake.welcome().await, fake_two.welcome().await);
+    let (first, second) = (task_name("first"), task_name("second"));
+    session.say(manifest(1, vec![assigned(&first, "RUNNING")], definition.clone())).await;
+    let running = session.report(&first, "RUNNING", true).await;
+    let bound = running.containers[0].network_bindings.iter().map(|one| (one.container_port(), one.host_port()));
+    assert_eq!(bound.collect::<Vec<_>>(), [(9_000, i32::from(port))]);
+    session_two.say(manifest(1, vec![assigned(&second, "RUNNING")], definition)).await;
+    let stopped = session_two.report(&second, "STOPPED", true).await;
+    assert_eq!(stopped.stop_code(), TaskStopCode::TaskFailedToStart);
+    let reason = &stopped.containers[0].reason;
+    assert!(reason.starts_with("CannotStartContainerError: "), "{reason}");
+    assert!(reason.contains("port is already allocated"), "{reason}");
+    agent.stop().await;
+    agent_two.stop().await;
+    for data in [temp.path(), temp_two.path()] {
+        assert_eq!(of_agent(data).await.list().await.unwrap(), []);
+    }
     busybox::remove_image(test).await;
 }
 

@@ -21,6 +21,18 @@ const SOCKET: &str = "/var/run/docker.sock";
 /// Where a static busybox may be (Debian: busybox-static).
 const BUSYBOX: [&str; 2] = ["/bin/busybox", "/usr/bin/busybox"];
 
+/// Whether an agent started from here may enter containers' networks: whether this process has CAP_NET_ADMIN and
+/// CAP_SYS_ADMIN.
+///
+/// # Errors
+/// `/proc` can't be read.
+pub fn may_enter_networks() -> Result<bool> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let capabilities = status.lines().find_map(|line| line.strip_prefix("CapEff:")).context("CapEff")?;
+    let capabilities = u64::from_str_radix(capabilities.trim(), 16)?;
+    Ok([12, 21].iter().all(|bit| capabilities & (1 << bit) != 0))
+}
+
 /// An engine that answered.
 #[derive(Debug, Clone)]
 pub struct Engine {

@@ -28,6 +28,7 @@ mod start;
 mod stop;
 mod task;
 mod tasks;
+mod view;
 
 pub use engine::{Engine, Output, Settings, Source};
 pub use host::Offer;
@@ -39,3 +40,4 @@ pub use limits::Millis;
 pub use network::elastic_network_interface;
 pub use report::{millis, timestamp};
 pub use spec::{ContainerSpec, Needs, TaskSpec, is_essential, repository, start_timeout_ms, stop_timeout_ms};
+pub use view::TaskView;

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use drydock_proto::control::{GetLogsRequest, LogLine};
 use drydock_proto::ecs;
 use drydock_tests::cluster::{CLUSTER, Cluster, Options};
-use drydock_tests::docker::{Engine, IMAGE};
+use drydock_tests::docker::{self, Engine, IMAGE};
 use drydock_tests::ecs_client::{Ecs, SETTLE_MAX};
 use drydock_tests::wait;
 use serde_json::{Value, json};
@@ -137,6 +137,79 @@ async fn exit_codes_and_logs_come_through() -> Result<()> {
     assert!(why.contains("CannotPullContainerError"), "{why}");
     cluster.finish().await?;
     clean_up(&engine, &[missing])
+}
+
+// rule: 2.5/agent-uri
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_protects_itself() -> Result<()> {
+    let Some(engine) = engine()? else { return Ok(()) };
+    if !docker::may_enter_networks()? {
+        println!("skipped: an agent enters containers' networks only as root");
+        return Ok(());
+    }
+    let (cluster, ecs) = with_docker().await?;
+    // In bridge mode the endpoint comes just after the container: asked until it answers.
+    let ask = r#"
+        ask() {
+            until printf '%s %s/task-protection/v1/state HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %s\r\n\r\n%s' \
+                "$1" "${ECS_AGENT_URI#http://169.254.170.2}" "${#2}" "$2" | busybox nc -w 2 169.254.170.2 80 >/tmp/answer 2>/dev/null
+            do sleep 0.1; done
+            echo "$1 $(busybox tail -n 1 /tmp/answer)"
+        }
+        ask GET ''
+        ask PUT '{"ProtectionEnabled":true,"ExpiresInMinutes":5}'
+        ask PUT '{"ProtectionEnabled":true,"ExpiresInMinutes":0}'
+        ask PUT '{"Enabled":true}'
+        ask PUT '{}'
+        while true; do sleep 1; done"#;
+    let mut all = definition("protected", &["sh", "-c", &format!("busybox mkdir -p /tmp; {ask}")]);
+    ecs.register(&all).await?;
+    all["family"] = json!("with-role");
+    all["taskRoleArn"] = json!("arn:aws:iam::000000000000:role/web");
+    ecs.register(&all).await?;
+    ecs.create_service("without", "protected:1", 1).await?;
+    ecs.create_service("with", "with-role:1", 1).await?;
+    ecs.stable("without").await?;
+    ecs.stable("with").await?;
+    let (without, with) = (ecs.tasks_of("without").await?[0].clone(), ecs.tasks_of("with").await?[0].clone());
+    let answers = async |task: &ecs::Task| {
+        let mut answers = Vec::new();
+        wait::holds("the task has its answers", SETTLE_MAX, async || {
+            let lines = logs(&ecs, task.task_arn()).await?;
+            ensure!(lines.len() == 5, "{lines:?}");
+            answers =
+                lines.iter().filter_map(|line| line.message.split_once(' ')).map(|(_, json)| json.to_owned()).collect();
+            Ok(())
+        })
+        .await?;
+        let answers: Result<Vec<Value>, _> = answers.iter().map(|json| serde_json::from_str(json)).collect();
+        anyhow::Ok(answers?)
+    };
+    let told = answers(&with).await?;
+    let arn = json!(with.task_arn());
+    assert_eq!(told[0], json!({ "protection": { "TaskArn": arn, "ProtectionEnabled": false } }));
+    assert_eq!((&told[1]["protection"]["TaskArn"], &told[1]["protection"]["ProtectionEnabled"]), (&arn, &json!(true)));
+    assert!(told[1]["protection"]["ExpirationDate"].as_str().is_some_and(|date| date.ends_with('Z')), "{}", told[1]);
+    assert_eq!((&told[2]["error"]["Arn"], &told[2]["error"]["Code"]), (&arn, &json!("InvalidParameterException")));
+    assert_eq!(told[3]["error"]["Message"], "UpdateTaskProtection: failed to decode request");
+    assert_eq!(told[4]["error"]["Message"], "Invalid request: does not contain 'ProtectionEnabled' field");
+    let refused = answers(&without).await?;
+    assert_eq!(refused[0]["error"]["Code"], "AccessDeniedException", "{}", refused[0]);
+
+    // It is the protection that everybody sees.
+    let mut api = ecs.apis.first().context("a controller")?.ecs.clone();
+    let request =
+        ecs::GetTaskProtectionRequest { cluster: Some(CLUSTER.to_owned()), tasks: vec![with.task_arn().to_owned()] };
+    let seen = api.get_task_protection(request).await?.into_inner().protected_tasks;
+    assert!(seen.first().is_some_and(ecs::ProtectedTask::protection_enabled), "{seen:?}");
+    for service in ["with", "without"] {
+        ecs.delete_service(service).await?;
+    }
+    for task in [&with, &without] {
+        ecs.reaches(task.task_arn(), "STOPPED").await?;
+    }
+    cluster.finish().await?;
+    clean_up(&engine, &[with.task_arn().to_owned(), without.task_arn().to_owned()])
 }
 
 async fn logs(ecs: &Ecs, task: &str) -> Result<Vec<LogLine>> {

@@ -19,6 +19,7 @@ use super::{
     failed, initialization, volume,
 };
 use crate::config::{Awslogs, DockerConfig};
+use crate::endpoint::marks::{self, Ids};
 
 const MIB: i64 = 1_024 * 1_024;
 /// Docker's smallest CPU share and ECS's smallest memory (ecs-semantics §2.1).
@@ -85,6 +86,17 @@ pub(crate) fn body(
         host_config: Some(host(spec, settings)?),
         ..Default::default()
     })
+}
+
+/// Tells a container where its metadata and credentials are. Of variables with the same names ours hold, as in ECS.
+pub(crate) fn mark(body: &mut ContainerCreateBody, task: &TaskSpec, ids: &Ids, host_port: Option<u16>) {
+    let variables = marks::environment(task, ids, host_port);
+    let env = body.env.get_or_insert_default();
+    env.retain(|one| !variables.iter().any(|(name, _)| one.split_once('=').is_some_and(|(own, _)| own == name)));
+    env.extend(variables.into_iter().map(|(name, value)| format!("{name}={value}")));
+    if marks::has_endpoint(task) {
+        body.labels.get_or_insert_default().extend(marks::labels(task, ids));
+    }
 }
 
 fn refuse(definition: &ContainerDefinition, task: &TaskSpec) -> Result<(), RuntimeError> {

@@ -11,6 +11,8 @@
 //!   Docker has them.
 //! - A task's own CPU is a quota on each of its containers, and its memory the limit of those that set none: exact for
 //!   one container, an upper bound for several.
+//! - Containers find their metadata, credentials and task protection at 169.254.170.2 (`crate::endpoint`), which follows
+//!   what this runtime sees of them.
 //! - What can't be done here (secrets, S3 environment files, EFS, FSx, FireLens, registry credentials, Windows) fails
 //!   with ECS's error and is not advertised as a capability. `awslogs` writes to Docker's json-file by default, where
 //!   `drydock logs` reads it.
@@ -40,9 +42,13 @@ use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
 
 use crate::config::DockerConfig;
+use crate::endpoint::Endpoint;
+use crate::endpoint::marks::Ids;
 use crate::runtime::{ContainerRuntime, EVENTS_MAX, LogLine, LogQuery, RuntimeEvent};
 
+pub(crate) use create::name as container_name;
 pub use image::import;
+pub(crate) use observe::bindings;
 
 /// ECS's labels, then our own.
 pub(crate) const LABEL_CLUSTER: &str = "com.amazonaws.ecs.cluster";
@@ -72,6 +78,8 @@ pub struct DockerRuntime {
     api_minor: u32,
     /// Images pulled since the start, for `once`.
     pub(crate) pulled: Arc<Mutex<BTreeSet<String>>>,
+    /// What containers ask; `None` where nobody answers them.
+    pub(crate) endpoint: Option<Arc<Endpoint>>,
 }
 
 impl DockerRuntime {
@@ -88,7 +96,13 @@ impl DockerRuntime {
         let docker =
             docker.negotiate_version().await.map_err(|error| self::error(&error))?.with_timeout(REQUEST_TIMEOUT);
         let api_minor = u32::try_from(docker.client_version().minor_version).unwrap_or_default();
-        Ok(Self { docker, settings, instance: instance.to_owned(), api_minor, pulled: Arc::default() })
+        Ok(Self { docker, settings, instance: instance.to_owned(), api_minor, pulled: Arc::default(), endpoint: None })
+    }
+
+    /// Has containers find their metadata and credentials there.
+    #[must_use]
+    pub(crate) fn with_endpoint(self, endpoint: Arc<Endpoint>) -> Self {
+        Self { endpoint: Some(endpoint), ..self }
     }
 
     fn mine(&self) -> HashMap<String, Vec<String>> {
@@ -97,7 +111,24 @@ impl DockerRuntime {
 
     async fn observe(&self, runtime_id: &str) -> Result<Observation, RuntimeError> {
         let seen = self.docker.inspect_container(runtime_id, None).await.map_err(|error| self::error(&error))?;
+        self.follow(&seen).await;
         Ok(observe::observation(&seen))
+    }
+
+    /// Lets the endpoint know what was seen of a container.
+    pub(crate) async fn follow(&self, seen: &bollard::models::ContainerInspectResponse) {
+        let labels = seen.config.as_ref().and_then(|config| config.labels.as_ref());
+        let task_arn = labels.and_then(|labels| labels.get(LABEL_TASK));
+        if let (Some(endpoint), Some(task_arn)) = (&self.endpoint, task_arn) {
+            endpoint.follow(task_arn, seen).await;
+        }
+    }
+
+    /// Closes the socket in a namespace whose container is to be removed.
+    pub(crate) fn forget(&self, runtime_id: &str) {
+        if let Some(endpoint) = &self.endpoint {
+            endpoint.forget(runtime_id);
+        }
     }
 
     /// The container of that name, if it is this task's and this instance's.
@@ -148,7 +179,11 @@ impl ContainerRuntime for DockerRuntime {
     }
 
     async fn create(&self, spec: &ContainerSpec) -> Result<Observation, RuntimeError> {
-        let body = create::body(spec, &self.settings, &self.instance)?;
+        let mut body = create::body(spec, &self.settings, &self.instance)?;
+        if let Some(endpoint) = &self.endpoint {
+            let ids = Ids::draw(&spec.task).map_err(|cause| failed(cause.to_string()))?;
+            create::mark(&mut body, &spec.task, &ids, endpoint.host_port());
+        }
         volume::create(self, spec).await?;
         let id = self.create_named(&create::name(&spec.task, spec.name()), spec.task.task_arn(), body).await?;
         self.observe(&id).await
@@ -168,6 +203,7 @@ impl ContainerRuntime for DockerRuntime {
     }
 
     async fn remove(&self, runtime_id: &str) -> Result<(), RuntimeError> {
+        self.forget(runtime_id);
         let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
         gone_is_fine(self.docker.remove_container(runtime_id, Some(options)).await)
     }
@@ -212,7 +248,8 @@ impl ContainerRuntime for DockerRuntime {
 
     fn events(&self) -> mpsc::Receiver<RuntimeEvent> {
         let (to, events) = mpsc::channel(EVENTS_MAX);
-        let runtime = self.clone();
+        // It needs no endpoint, and must not keep one's sockets open.
+        let runtime = Self { endpoint: None, ..self.clone() };
         tokio::spawn(async move {
             tokio::select! {
                 () = listen(&runtime, &to) => {}

@@ -22,6 +22,7 @@ pub(crate) async fn provide(runtime: &DockerRuntime, task: &Arc<TaskSpec>) -> Re
         return Ok(ProvidedNetwork::default());
     }
     let seen = runtime.docker.inspect_container(&id, None).await.map_err(|cause| error(&cause))?;
+    runtime.follow(&seen).await;
     let networks = seen.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
     let endpoint = networks.get(&runtime.settings.awsvpc_network);
     let address = endpoint.and_then(|endpoint| endpoint.ip_address.clone()).filter(|address| !address.is_empty());
@@ -70,6 +71,7 @@ pub(crate) async fn release(runtime: &DockerRuntime, task_arn: &str) -> Result<(
     let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
     let found = runtime.docker.list_containers(Some(options)).await.map_err(|cause| error(&cause))?;
     for id in found.into_iter().filter_map(|one| one.id) {
+        runtime.forget(&id);
         let options = RemoveContainerOptionsBuilder::default().force(true).build();
         gone_is_fine(runtime.docker.remove_container(&id, Some(options)).await)?;
     }

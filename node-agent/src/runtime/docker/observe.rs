@@ -59,7 +59,8 @@ fn moment(text: Option<&str>) -> Option<Millis> {
     drydock_engine::millis(Some(&time))
 }
 
-fn bindings(seen: &ContainerInspectResponse) -> Vec<NetworkBinding> {
+/// Ports of the host that lead to a container.
+pub(crate) fn bindings(seen: &ContainerInspectResponse) -> Vec<NetworkBinding> {
     let labels = seen.config.as_ref().and_then(|config| config.labels.as_ref());
     let mut out: Vec<NetworkBinding> = Vec::new();
     if let Some(ports) = labels.and_then(|labels| labels.get(LABEL_HOST_PORTS)) {
