@@ -218,7 +218,9 @@ call("RegisterContainerInstance", **dict(registration, containerInstanceArn=own,
     {"name": "MEMORY", "type": "LONG", "longValue": 4096}]))
 call("DiscoverPollEndpoint", cluster="second", containerInstance=own)
 call("RegisterTaskDefinition", family="net", networkMode="awsvpc", containerDefinitions=[dict(app, portMappings=[{"containerPort": 80}])])
-given = call("RunTask", cluster="second", taskDefinition="net", launchType="EC2", networkConfiguration=network,
+# The second subnet is in the second zone, as the instance that this agent is.
+beside = {"awsvpcConfiguration": dict(network["awsvpcConfiguration"], subnets=["subnet-2"])}
+given = call("RunTask", cluster="second", taskDefinition="net", launchType="EC2", networkConfiguration=beside,
              placementStrategy=[{"type": "random"}], propagateTags="TASK_DEFINITION", clientToken=str(uuid.uuid4()))
 given = given["tasks"][0]
 attachments = [{"attachmentArn": f"arn:aws:ecs:us-east-1:000000000000:attachment/{given['attachments'][0]['id']}", "status": "ATTACHED"}]
