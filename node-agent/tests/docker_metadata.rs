@@ -219,7 +219,7 @@ async fn each_task_reads_its_own() {
     let (mine, other) = (id(first, "app"), id(second, "app"));
 
     // Of the task on EC2, while its own server has port 80.
-    assert_eq!(run(mine, "nc -w 2 127.0.0.1 80").await, "web\n");
+    assert_eq!(run(mine, "nc -w 20 127.0.0.1 80").await, "web\n");
     let whole = get(mine, "$ECS_CONTAINER_METADATA_URI_V4/task").await;
     assert_eq!((&whole["TaskARN"], &whole["Cluster"]), (&one.task_arn.as_str().into(), &"c".into()));
     assert_eq!((&whole["KnownStatus"], &whole["LaunchType"]), (&"RUNNING".into(), &"EC2".into()));
