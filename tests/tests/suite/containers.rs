@@ -148,12 +148,12 @@ async fn a_task_protects_itself() -> Result<()> {
         return Ok(());
     }
     let (cluster, ecs) = with_docker().await?;
-    // In bridge mode the endpoint comes just after the container: asked until it answers. (nc ends well, and without a word,
-    // where the answer takes longer than it waits.)
+    // In bridge mode the endpoint comes just after the container: asked until it answers, and not whoever else has that address
+    // in the machine's own network. (nc ends well, and without a word, where the answer takes longer than it waits.)
     let ask = r#"
         ask() {
             until printf '%s %s/task-protection/v1/state HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %s\r\n\r\n%s' \
-                "$1" "${ECS_AGENT_URI#http://169.254.170.2}" "${#2}" "$2" | busybox nc -w 20 169.254.170.2 80 >/tmp/answer 2>/dev/null && [ -s /tmp/answer ]
+                "$1" "${ECS_AGENT_URI#http://169.254.170.2}" "${#2}" "$2" | busybox nc -w 20 169.254.170.2 80 >/tmp/answer 2>/dev/null && busybox grep -q application/json /tmp/answer
             do sleep 0.1; done
             echo "$1 $(busybox tail -n 1 /tmp/answer)"
         }
