@@ -37,8 +37,7 @@ pub enum Verb {
 pub async fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::Show => {
-            let call = async |mut control: Api, request| control.get_names(request).await;
-            let answer = context.client.control(Kind::Read, GetNamesRequest {}, call).await?;
+            let answer = get(&context.client).await?;
             context.screen.answer(&answer, || table(&answer))
         }
         Verb::Put { file, strict } => {
@@ -67,6 +66,20 @@ pub async fn put(client: &Client, names: Names) -> Result<Names, Failure> {
     let request = PutNamesRequest { names: Some(names) };
     let call = async |mut control: Api, request| control.put_names(request).await;
     Ok(client.control(Kind::Idempotent, request, call).await?.names.unwrap_or_default())
+}
+
+async fn get(client: &Client) -> Result<GetNamesResponse, Failure> {
+    let call = async |mut control: Api, request| control.get_names(request).await;
+    client.control(Kind::Read, GetNamesRequest {}, call).await
+}
+
+/// Refuses from now on what isn't described; what is, stays.
+///
+/// # Errors
+/// Those of the calls.
+pub async fn restrict(client: &Client) -> Result<Names, Failure> {
+    let known = get(client).await?.names.unwrap_or_default();
+    put(client, Names { strict: true, ..known }).await
 }
 
 fn table(answer: &GetNamesResponse) -> Table {

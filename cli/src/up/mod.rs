@@ -75,7 +75,8 @@ pub struct Arguments {
     /// Describes subnets, security groups and roles, as `drydock names put` does: JSON or YAML.
     #[arg(long, value_name = "FILE")]
     names: Option<PathBuf>,
-    /// Refuses subnets, security groups and roles that --names doesn't describe, as AWS would.
+    /// Refuses subnets, security groups and roles that nobody has described, as AWS would; until `drydock names put`
+    /// says otherwise.
     #[arg(long)]
     strict: bool,
     /// Time in RUNNING after which a task without health check counts as healthy [ECS's 40s]; first run only.
@@ -112,7 +113,7 @@ pub async fn run(arguments: Arguments, screen: Screen) -> Result<(), Failure> {
         None => layout::default_path()?,
     };
     let aws = arguments.aws.clone().checked()?;
-    let names = described(&arguments)?;
+    let names = arguments.names.as_ref().map(|file| names::read(file, arguments.strict)).transpose()?;
     let mut data = DataDir::open(&path)?;
     let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let (layout, notes) = data.layout(&Wishes {
@@ -168,15 +169,6 @@ pub async fn run(arguments: Arguments, screen: Screen) -> Result<(), Failure> {
     ended
 }
 
-/// The names that the arguments describe; none where they say nothing of them, and what was described before stays.
-fn described(arguments: &Arguments) -> Result<Option<Names>, Failure> {
-    match &arguments.names {
-        Some(file) => names::read(file, arguments.strict).map(Some),
-        None if arguments.strict => Ok(Some(Names { strict: true, ..Names::default() })),
-        None => Ok(None),
-    }
-}
-
 async fn runtime(wanted: Runtime, console: &Console) -> Result<Option<Docker>, Failure> {
     if wanted == Runtime::Simulated {
         return Ok(None);
@@ -213,8 +205,11 @@ async fn work(
         status = children.or_dead(ready::leader(&layout, || children.lost())).await?;
     }
     ready::cluster(&client).await?;
-    if let Some(described) = described {
-        names::put(&client, described).await?;
+    match described {
+        Some(described) => drop(names::put(&client, described).await?),
+        // What was described before stays.
+        None if arguments.strict => drop(names::restrict(&client).await?),
+        None => {}
     }
     children.start_agents()?;
     let wanted = usize::from(layout.instances);
