@@ -15,7 +15,7 @@ fn read_json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, JsonError
     let nowhere = |error| JsonError::new(serde_path_to_error::Track::new().path(), error);
     // serde would take a list for a structure, member by member; within it `drydock_proto::json` sees to that.
     if body.trim_ascii_start().first() == Some(&b'[') {
-        return Err(nowhere(serde_json::Error::custom("expected a structure, found a list")));
+        return Err(nowhere(serde_json::Error::custom("invalid type: sequence, expected a structure")));
     }
     let mut text = serde_json::Deserializer::from_slice(body);
     let request = serde_path_to_error::deserialize(&mut text)?;

@@ -128,7 +128,13 @@ async fn what_is_wrong_is_said_as_aws_says_it() {
             "Cluster not found.",
         ),
         ("CreateCluster", r#"{"clusterName":"no blanks"}"#, 400, "InvalidParameterException", ""),
-        ("CreateCluster", r#"{"clusterName":7}"#, 400, "SerializationException", "clusterName"),
+        (
+            "CreateCluster",
+            r#"{"clusterName":7}"#,
+            400,
+            "SerializationException",
+            "NUMBER_VALUE cannot be converted to String",
+        ),
         ("CreateCluster", "{", 400, "SerializationException", ""),
         ("CreateCluster", "{} {}", 400, "SerializationException", "trailing"),
         ("RunTask", r#"{"launchType":"MOON"}"#, 400, "InvalidParameterException", "Value 'MOON' at 'launchType'"),
@@ -147,6 +153,11 @@ async fn what_is_wrong_is_said_as_aws_says_it() {
         assert!(answer.json()["message"].as_str().unwrap().contains(part), "{operation} {shown}: {}", answer.body);
         assert!(answer.header("x-amzn-requestid").is_some());
     }
+    // AWS's text doesn't say which member it is about: a header does.
+    let mistyped = request("us-east-1", "RegisterTaskDefinition", r#"{"containerDefinitions":[{"cpu":"1"}]}"#);
+    let mistyped = raw(member, &mistyped).await;
+    assert_eq!(mistyped.json()["message"], "STRING_VALUE cannot be converted to Integer");
+    assert_eq!(mistyped.header("x-drydock-member"), Some("containerDefinitions[0].cpu"));
     // A connection that ends before its body does.
     let mut short = request("us-east-1", "CreateCluster", r#"{"clusterName":"short"}"#);
     short.truncate(short.len() - 4);

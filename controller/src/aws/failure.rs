@@ -7,9 +7,12 @@ use axum::response::{IntoResponse, Response};
 use drydock_model::error::{EcsError, ExceptionName};
 use serde_json::{Map, Value};
 
+use super::serialization::wrong_type;
 use super::signature::Refused;
 use crate::api::errors::ApiError;
 
+/// Names the member whose value can't be read: AWS's texts don't.
+const MEMBER_HEADER: &str = "x-drydock-member";
 /// Characters of a path that an error repeats.
 const PATH_CHARS_SHOWN: usize = 100;
 
@@ -20,11 +23,19 @@ pub(super) struct Failure {
     exception: String,
     message: String,
     resource_ids: Vec<String>,
+    /// Path of the member that is to blame; empty where none is.
+    member: String,
 }
 
 impl Failure {
     fn new(status: StatusCode, exception: &str, message: impl Into<String>) -> Self {
-        Self { status, exception: exception.to_owned(), message: message.into(), resource_ids: Vec::new() }
+        Self {
+            status,
+            exception: exception.to_owned(),
+            message: message.into(),
+            resource_ids: Vec::new(),
+            member: String::new(),
+        }
     }
 
     /// Its exception's name.
@@ -88,7 +99,10 @@ impl Failure {
             );
             return EcsError::invalid_parameter(text).into();
         }
-        Self::new(StatusCode::BAD_REQUEST, "SerializationException", format!("{}: {text}", error.path()))
+        let path = error.path().to_string();
+        let text = wrong_type(&text, &path).unwrap_or(text);
+        let path = if path == "." { String::new() } else { path };
+        Self { member: path, ..Self::new(StatusCode::BAD_REQUEST, "SerializationException", text) }
     }
 }
 
@@ -116,7 +130,7 @@ impl From<ApiError> for Failure {
             _ if server => (StatusCode::INTERNAL_SERVER_ERROR, message),
             _ => (StatusCode::BAD_REQUEST, message),
         };
-        Self { status, exception, message, resource_ids }
+        Self { status, exception, message, resource_ids, member: String::new() }
     }
 }
 
@@ -152,6 +166,11 @@ impl IntoResponse for Failure {
         headers.insert("content-type", HeaderValue::from_static(super::JSON));
         if let Ok(exception) = HeaderValue::try_from(self.exception) {
             headers.insert("x-amzn-errortype", exception);
+        }
+        if !self.member.is_empty()
+            && let Ok(member) = HeaderValue::try_from(self.member)
+        {
+            headers.insert(MEMBER_HEADER, member);
         }
         response
     }
@@ -189,8 +208,8 @@ mod tests {
     fn what_is_wrong_with_a_body_is_said() {
         let table = [
             ("{", "SerializationException", "EOF"),
-            ("[]", "SerializationException", "expected a structure, found a list"),
-            (r#"{"cluster": 5}"#, "SerializationException", "cluster: invalid type: integer `5`, expected a string"),
+            ("[]", "SerializationException", "Start of list found where not expected"),
+            (r#"{"cluster": 5}"#, "SerializationException", "NUMBER_VALUE cannot be converted to String"),
             (
                 r#"{"launchType": "MOON"}"#,
                 "InvalidParameterException",

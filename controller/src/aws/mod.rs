@@ -11,6 +11,7 @@ pub(crate) mod keys;
 mod named;
 mod refusal;
 mod scope;
+mod serialization;
 mod signature;
 mod stalling;
 mod suites;
