@@ -85,7 +85,7 @@ const NO_LATTICE: &str = "there is no VPC Lattice";
 const NO_TRAFFIC: &str = "these strategies shift traffic between two service revisions and need a load balancer or \
      Service Connect, and the service can have neither yet";
 const NO_CODE_DEPLOY: &str = "there is no CodeDeploy, only the controllers ECS and EXTERNAL";
-const NO_INSIGHTS: &str = "there is no Container Insights";
+const NO_INSIGHTS: &str = "Container Insights has the counts of clusters and services, but no figures of single tasks";
 
 /// SubmitTaskStateChange.
 pub const SUBMIT_TASK_STATE_CHANGE: &[Refusal<SubmitTaskStateChangeRequest>] =
@@ -104,9 +104,9 @@ pub const CREATE_CLUSTER: &[Refusal<CreateClusterRequest>] = &[
         given: |request| request.service_connect_defaults.is_some(),
     },
     Refusal {
-        field: "settings: containerInsights other than disabled",
+        field: "settings: containerInsights enhanced",
         reason: NO_INSIGHTS,
-        given: |request| has_insights(&request.settings),
+        given: |request| has_enhanced_insights(&request.settings),
     },
 ];
 
@@ -123,9 +123,9 @@ pub const UPDATE_CLUSTER: &[Refusal<UpdateClusterRequest>] = &[
         given: |request| request.service_connect_defaults.is_some(),
     },
     Refusal {
-        field: "settings: containerInsights other than disabled",
+        field: "settings: containerInsights enhanced",
         reason: NO_INSIGHTS,
-        given: |request| has_insights(&request.settings),
+        given: |request| has_enhanced_insights(&request.settings),
     },
 ];
 
@@ -366,9 +366,9 @@ pub const ACCOUNT_SETTING: &[Refusal<Setting>] = &[
         },
     },
     Refusal {
-        field: "value: other than disabled, of containerInsights",
+        field: "value: enhanced, of containerInsights",
         reason: NO_INSIGHTS,
-        given: |setting| setting.name() == SettingName::ContainerInsights && setting.value() != "disabled",
+        given: |setting| setting.name() == SettingName::ContainerInsights && setting.value() == "enhanced",
     },
     Refusal {
         field: "value: enabled, of awsvpcTrunking",
@@ -409,8 +409,8 @@ fn has_configuration(configuration: Option<&ClusterConfiguration>) -> bool {
         .is_some_and(|c| c.execute_command_configuration.is_some() || c.managed_storage_configuration.is_some())
 }
 
-fn has_insights(settings: &[ClusterSetting]) -> bool {
-    settings.iter().any(|setting| setting.value.as_deref() != Some("disabled"))
+fn has_enhanced_insights(settings: &[ClusterSetting]) -> bool {
+    settings.iter().any(|setting| setting.value.as_deref() == Some("enhanced"))
 }
 
 fn shifts_traffic(configuration: &DeploymentConfiguration) -> bool {

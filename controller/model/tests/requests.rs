@@ -46,8 +46,9 @@ fn clusters() {
             (r#"{"clusterName": "a b"}"#, "invalid: clusterName contains invalid characters."),
             (&format!(r#"{{"clusterName": "{long}"}}"#), "invalid: clusterName longer than 255."),
             (r#"{"settings": [{"name": "containerInsights", "value": "disabled"}]}"#, "ok"),
+            (r#"{"settings": [{"name": "containerInsights", "value": "enabled"}]}"#, "ok"),
             (
-                r#"{"settings": [{"name": "containerInsights", "value": "enabled"}]}"#,
+                r#"{"settings": [{"name": "containerInsights", "value": "enhanced"}]}"#,
                 "unsupported: settings: containerInsights…",
             ),
             (r#"{"settings": [{"name": "containerInsights", "value": "yes"}]}"#, "invalid: The setting…"),

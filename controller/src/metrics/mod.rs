@@ -1,8 +1,10 @@
 //! Figures for whoever watches a controller: `GET /metrics` on its AWS port, in OpenMetrics' text form. What happens is
 //! counted where it happens, by one atomic or one short lock; what the state, consensus and the process are is read when
-//! somebody asks. Nothing here decides anything, and no label has values that a client can invent. docs/metrics.md lists
+//! somebody asks. Nothing here decides anything, and no label has values that a client can invent,
+//! but for those of Container Insights, where it is on. docs/metrics.md lists
 //! every figure, and a test holds it against what is printed.
 
+mod insights;
 mod page;
 mod process;
 mod requests;

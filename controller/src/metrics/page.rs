@@ -1,13 +1,15 @@
 //! The figures of one answer: what was counted, and what was read just now. Made for each scrape and then forgotten, so that
 //! a controller that nobody asks keeps nothing.
 
-use prometheus_client::encoding::{EncodeCounterValue, EncodeGaugeValue, EncodeMetric, MetricEncoder, NoLabelSet};
+use prometheus_client::encoding::{
+    EncodeCounterValue, EncodeGaugeValue, EncodeLabelValue, EncodeMetric, MetricEncoder, NoLabelSet,
+};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::registry::{Metric, Registry, Unit};
 
-/// Names with values; none of them is made of what a client sends.
-pub(super) type Labels = Vec<(&'static str, &'static str)>;
+/// Names with values. But for those of Container Insights none is made of what a client sends.
+pub(super) type Labels<L = &'static str> = Vec<(&'static str, L)>;
 
 /// What is being written.
 #[derive(Debug, Default)]
@@ -15,12 +17,12 @@ pub(super) struct Page(Registry);
 
 /// Values that were read just now.
 #[derive(Debug)]
-struct Samples<V> {
+struct Samples<L, V> {
     kind: MetricType,
-    values: Vec<(Labels, V)>,
+    values: Vec<(Labels<L>, V)>,
 }
 
-impl<V: EncodeGaugeValue + EncodeCounterValue> Samples<V> {
+impl<L, V: EncodeGaugeValue + EncodeCounterValue> Samples<L, V> {
     fn encode_one(&self, value: &V, encoder: &mut MetricEncoder<'_>) -> std::fmt::Result {
         match self.kind {
             MetricType::Counter => encoder.encode_counter(value, None::<&Exemplar<NoLabelSet, f64>>),
@@ -29,7 +31,7 @@ impl<V: EncodeGaugeValue + EncodeCounterValue> Samples<V> {
     }
 }
 
-impl<V: EncodeGaugeValue + EncodeCounterValue> EncodeMetric for Samples<V> {
+impl<L: EncodeLabelValue, V: EncodeGaugeValue + EncodeCounterValue> EncodeMetric for Samples<L, V> {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> std::fmt::Result {
         for (labels, value) in &self.values {
             if labels.is_empty() {
@@ -61,13 +63,14 @@ impl Page {
     }
 
     /// What can go down as well as up.
-    pub(super) fn gauges<V>(
+    pub(super) fn gauges<L, V>(
         &mut self,
         name: &str,
         help: &str,
         unit: Option<Unit>,
-        values: impl IntoIterator<Item = (Labels, V)>,
+        values: impl IntoIterator<Item = (Labels<L>, V)>,
     ) where
+        L: EncodeLabelValue + Send + Sync + std::fmt::Debug + 'static,
         V: EncodeGaugeValue + EncodeCounterValue + Send + Sync + std::fmt::Debug + 'static,
     {
         self.add(name, help, unit, Samples { kind: MetricType::Gauge, values: values.into_iter().collect() });

@@ -1,5 +1,6 @@
 //! What is read when somebody asks: consensus, the replicated state of this replica, and what the leader holds. Each figure is
-//! kept as a number already: no table is walked, so that a scrape costs the same with one task and with a million.
+//! kept as a number already: no table is walked, so that a scrape costs the same with one task and with a million. (But for the
+//! services of clusters that have Container Insights.)
 
 use drydock_consensus::{RaftId, Role, Status};
 use drydock_model::status::{
@@ -9,6 +10,7 @@ use drydock_state::{Census, State};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Unit;
 
+use super::insights;
 use super::page::{Page, one};
 use crate::core::Core;
 use crate::status::VERSION;
@@ -22,6 +24,7 @@ pub(super) fn show(core: &Core, page: &mut Page) {
     let version = core.view.now();
     tasks(version.state.census(), page);
     rows(&version.state, page);
+    insights::show(&version.state, page);
     admission(core, page);
     let (events, bytes) = core.events.held();
     page.gauges(
@@ -33,7 +36,8 @@ pub(super) fn show(core: &Core, page: &mut Page) {
     page.gauges("drydock_events_kept", "About the bytes of these events", Some(Unit::Bytes), one(bytes));
 }
 
-fn count(number: usize) -> u64 {
+/// A number of things that are in memory.
+pub(super) fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 

@@ -14,6 +14,8 @@ use crate::key::{ClusterId, DefinitionKey, DeploymentKey, InstanceKey, Key, Mill
 pub(crate) struct Indices {
     pub(crate) scope_ids: OrdMap<Arc<Scope>, ScopeId>,
     pub(crate) cluster_names: OrdMap<(ScopeId, Arc<str>), ClusterId>,
+    /// Clusters whose figures somebody wants to see.
+    pub(crate) insights: OrdSet<ClusterId>,
     pub(crate) service_names: OrdMap<(ClusterId, Arc<str>), ServiceKey>,
     /// DAEMON services that are ACTIVE: an instance that joins concerns each of its cluster.
     pub(crate) daemon_services: OrdSet<ServiceKey>,

@@ -132,6 +132,11 @@ impl State {
         self.index.cluster_counts.get(&id).copied().unwrap_or_default()
     }
 
+    /// ACTIVE clusters whose setting `containerInsights` isn't `disabled`, the oldest first.
+    pub fn clusters_with_insights(&self) -> impl Iterator<Item = &Arc<ClusterRow>> {
+        self.index.insights.iter().filter_map(|id| self.clusters.get(id))
+    }
+
     /// A task definition of any status.
     #[must_use]
     pub fn definition(&self, key: &DefinitionKey) -> Option<&Arc<DefinitionRow>> {
@@ -284,6 +289,21 @@ impl State {
     /// A service's task sets, oldest first, those that have drained too.
     pub fn task_sets(&self, service: ServiceKey) -> impl DoubleEndedIterator<Item = &Arc<TaskSetRow>> {
         self.task_sets.range(service.task_set(0)..=service.task_set(u64::MAX))
+    }
+
+    /// The deployments that DescribeServices shows: PRIMARY first, then those that still have tasks, newest first. An old
+    /// one vanishes with its last task that is RUNNING or before it: the ServicesStable waiter counts on that.
+    #[must_use]
+    pub fn shown_deployments(&self, service: &ServiceRow) -> Vec<&Arc<DeploymentRow>> {
+        let rows = self.deployments(service.key).rev();
+        let (mut shown, mut others): (Vec<_>, Vec<_>) =
+            rows.partition(|row| row.key.number == service.primary_deployment);
+        others.retain(|row| {
+            let counts = self.deployment_counts(row.key);
+            counts.running + counts.pending > 0
+        });
+        shown.append(&mut others);
+        shown
     }
 
     /// How many tasks a task set has.

@@ -107,6 +107,11 @@ impl State {
         if old.is_none() {
             self.index.cluster_names.insert((row.scope, Arc::clone(&row.name)), row.id);
         }
+        if row.has_insights() {
+            self.index.insights.insert(row.id);
+        } else {
+            self.index.insights.remove(&row.id);
+        }
         self.index.census.move_cluster(old.as_deref(), Some(&row));
         let key = || Key::Cluster(row.id);
         self.move_deadlines(key, old.as_deref().map(cluster_deadlines), Some(cluster_deadlines(&row)));
@@ -116,6 +121,7 @@ impl State {
     pub(crate) fn remove_cluster(&mut self, id: ClusterId) {
         if let Some(old) = self.clusters.remove(&id) {
             self.index.cluster_names.remove(&(old.scope, Arc::clone(&old.name)));
+            self.index.insights.remove(&id);
             self.index.census.move_cluster(Some(&old), None);
             self.move_deadlines(|| Key::Cluster(id), Some(cluster_deadlines(&old)), None);
         }

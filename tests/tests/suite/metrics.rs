@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
 use drydock_proto::ecs;
-use drydock_tests::cluster::{Cluster, Options};
+use drydock_tests::cluster::{CLUSTER, Cluster, Options};
 use drydock_tests::ecs_client::{Ecs, SETTLE_MAX};
 use drydock_tests::openmetrics::{self, Family, value};
 use drydock_tests::{aws_port, wait, workspace};
@@ -114,6 +114,11 @@ async fn requests_are_counted_where_they_came(cluster: &Cluster, leader: usize, 
     Ok(())
 }
 
+/// Whether a family has figures of clusters by their names.
+fn shows_insights(family: &Family) -> bool {
+    family.samples.iter().any(|sample| sample.labels.contains_key("cluster_name"))
+}
+
 /// A metric, some labels, and the value that it should have.
 type Figure<'a> = (&'a str, &'a [(&'a str, &'a str)], f64);
 
@@ -123,7 +128,20 @@ async fn the_state_is_shown_by_all_and_work_by_the_leader(cluster: &Cluster, lea
     let definition = client.register(&web("web", "web:1")).await?;
     client.create_service("web", &definition, 2).await?;
     client.stable("web").await?;
-    let state: [Figure<'_>; 7] = [
+    let aws = cluster.controllers[leader].aws_address.as_str();
+    let insights = json!([{ "name": "containerInsights", "value": "enabled" }]);
+    aws_port::done(aws, "UpdateClusterSettings", &json!({ "cluster": CLUSTER, "settings": insights }))?;
+    let of_cluster = [("cluster_name", CLUSTER), ("account", "000000000000")];
+    let of_service = [("cluster_name", CLUSTER), ("service_name", "web")];
+    let state: [Figure<'_>; 15] = [
+        ("drydock_insights_cluster_container_instances", &of_cluster, 2.0),
+        ("drydock_insights_cluster_services", &of_cluster, 1.0),
+        ("drydock_insights_cluster_tasks", &of_cluster, 2.0),
+        ("drydock_insights_service_desired_tasks", &of_service, 2.0),
+        ("drydock_insights_service_running_tasks", &of_service, 2.0),
+        ("drydock_insights_service_pending_tasks", &of_service, 0.0),
+        ("drydock_insights_service_deployments", &of_service, 1.0),
+        ("drydock_insights_service_task_sets", &of_service, 0.0),
         ("drydock_tasks", &[("last_status", "RUNNING"), ("desired_status", "RUNNING")], 2.0),
         ("drydock_tasks", &[], 2.0),
         ("drydock_services", &[("status", "ACTIVE")], 1.0),
@@ -172,6 +190,10 @@ async fn figures_rise_with_what_happens_and_are_those_of_the_documents() -> Resu
     let leader = cluster.leader().await?;
     let follower = (leader + 1) % 3;
     requests_are_counted_where_they_came(&cluster, leader, follower).await?;
+    assert!(
+        scrape(&cluster, leader)?.iter().all(|family| !shows_insights(family)),
+        "nobody asked for the names of clusters"
+    );
     the_state_is_shown_by_all_and_work_by_the_leader(&cluster, leader).await?;
 
     let pages: Vec<Vec<Family>> = (0..3).map(|at| scrape(&cluster, at)).collect::<Result<_>>()?;

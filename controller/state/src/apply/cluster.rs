@@ -7,11 +7,12 @@ use drydock_model::error::{EcsError, ExceptionName};
 use drydock_model::requests::clusters as requests;
 use drydock_model::requests::clusters::DEFAULT_CLUSTER;
 use drydock_model::status::ClusterStatus;
-use drydock_proto::ecs;
+use drydock_proto::ecs::{self, SettingName};
 
 use super::{Answer, Apply};
 use crate::key::{ClusterId, Key};
 use crate::outcome::Outcome;
+use crate::query::Query;
 use crate::row::{ClusterRow, Tags};
 
 fn contains(exception: ExceptionName, what: &str) -> EcsError {
@@ -28,11 +29,10 @@ fn merge_settings(into: &mut Vec<ecs::ClusterSetting>, given: &[ecs::ClusterSett
     }
 }
 
-pub(super) fn default_settings() -> Vec<ecs::ClusterSetting> {
-    vec![ecs::ClusterSetting {
-        name: Some(ecs::ClusterSettingName::ContainerInsights as i32),
-        value: Some("disabled".to_owned()),
-    }]
+/// The settings of a cluster for which nobody asked for others, by the account's value of `containerInsights`.
+pub(super) fn settings(insights: String) -> Vec<ecs::ClusterSetting> {
+    let name = Some(ecs::ClusterSettingName::ContainerInsights as i32);
+    vec![ecs::ClusterSetting { name, value: Some(insights) }]
 }
 
 fn connect_defaults(request: &ecs::ClusterServiceConnectDefaultsRequest) -> ecs::ClusterServiceConnectDefaults {
@@ -49,7 +49,7 @@ impl Apply<'_> {
         }
         let (capacity_providers, default_capacity_provider_strategy) =
             self.cluster_capacity(&request.capacity_providers, &request.default_capacity_provider_strategy)?;
-        let mut settings = default_settings();
+        let mut settings = settings(self.insights_by_account());
         merge_settings(&mut settings, &request.settings);
         let document = ecs::Cluster {
             configuration: request.configuration.clone(),
@@ -61,6 +61,12 @@ impl Apply<'_> {
         };
         let tags = request.tags.clone().into();
         Ok(Outcome::Cluster(self.make_cluster(name, known.as_deref(), document, tags)?))
+    }
+
+    /// `containerInsights` as it holds for the caller.
+    pub(super) fn insights_by_account(&self) -> String {
+        let setting = Query::new(self.state, self.scope).account_setting(self.caller, SettingName::ContainerInsights);
+        setting.value.unwrap_or_default()
     }
 
     fn make_cluster(
@@ -103,7 +109,8 @@ impl Apply<'_> {
                 let name = DEFAULT_CLUSTER;
                 let known = self.state.scope_id(self.scope).and_then(|scope| self.state.cluster_by_name(scope, name));
                 let known = known.cloned();
-                let document = ecs::Cluster { settings: default_settings(), ..ecs::Cluster::default() };
+                let settings = settings(self.insights_by_account());
+                let document = ecs::Cluster { settings, ..ecs::Cluster::default() };
                 self.make_cluster(name, known.as_deref(), document, Tags::default())
             }
             Err(error) => Err(error),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use drydock_model::status::{ClusterStatus, InstanceStatus};
 use drydock_proto::ecs;
 
-use super::cluster::default_settings;
+use super::cluster::settings;
 use super::{Answer, Apply};
 use crate::key::{CapacityProviderKey, Key};
 use crate::outcome::Outcome;
@@ -58,7 +58,7 @@ fn as_new(cluster: &ClusterRow, now: u64) -> ClusterRow {
         version: cluster.version + 1,
         created_at: now,
         reap_at: None,
-        document: Arc::new(ecs::Cluster { settings: default_settings(), ..ecs::Cluster::default() }),
+        document: Arc::new(ecs::Cluster { settings: settings("disabled".to_owned()), ..ecs::Cluster::default() }),
         tags: crate::row::Tags::default(),
         ..cluster.clone()
     }

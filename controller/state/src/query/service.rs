@@ -133,18 +133,9 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// PRIMARY first, then those that still have tasks, newest first. An old deployment vanishes with its last task
-    /// that is RUNNING or before it: the ServicesStable waiter counts on that.
     fn deployments(&self, arns: Arns<'_>, service: &ServiceRow) -> Vec<ecs::Deployment> {
-        let rows = self.state.deployments(service.key).rev();
-        let (primary, others): (Vec<_>, Vec<_>) = rows.partition(|row| row.key.number == service.primary_deployment);
-        let others = others.into_iter().filter(|row| self.is_shown(row));
-        primary.into_iter().chain(others).filter_map(|row| self.render_deployment(arns, service, row)).collect()
-    }
-
-    fn is_shown(&self, row: &DeploymentRow) -> bool {
-        let counts = self.state.deployment_counts(row.key);
-        counts.running + counts.pending > 0
+        let rows = self.state.shown_deployments(service).into_iter();
+        rows.filter_map(|row| self.render_deployment(arns, service, row)).collect()
     }
 
     fn render_deployment(&self, arns: Arns<'_>, service: &ServiceRow, row: &DeploymentRow) -> Option<ecs::Deployment> {

@@ -31,3 +31,14 @@ pub struct ClusterRow {
     /// Its tags.
     pub tags: Tags,
 }
+
+impl ClusterRow {
+    /// Whether its figures are wanted: it is ACTIVE, and its setting `containerInsights` isn't `disabled`.
+    #[must_use]
+    pub fn has_insights(&self) -> bool {
+        let on = |setting: &ecs::ClusterSetting| {
+            setting.name() == ecs::ClusterSettingName::ContainerInsights && setting.value() != "disabled"
+        };
+        self.status == ClusterStatus::Active && self.document.settings.iter().any(on)
+    }
+}

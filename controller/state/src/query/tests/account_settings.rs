@@ -109,11 +109,7 @@ fn what_nothing_here_obeys_is_refused() {
         ("serviceLongArnFormat", "enabled", ""),
         ("serviceLongArnFormat", "disabled", "UnsupportedFeatureException: value: disabled, of"),
         ("taskLongArnFormat", "disabled", "UnsupportedFeatureException: value: disabled, of"),
-        (
-            "containerInsights",
-            "enhanced",
-            "UnsupportedFeatureException: value: other than disabled, of containerInsights",
-        ),
+        ("containerInsights", "enhanced", "UnsupportedFeatureException: value: enhanced, of containerInsights"),
         ("containerInsights", "on", "InvalidParameterException: Invalid value 'on' for containerInsights: it takes"),
         ("awsvpcTrunking", "enabled", "UnsupportedFeatureException"),
         ("fargateFIPSMode", "enabled", "UnsupportedFeatureException"),
@@ -144,4 +140,39 @@ fn settings_survive_an_export() {
     let again = State::import(world.state.export()).unwrap();
     assert_eq!(again, world.state);
     assert_ne!(again.digest(), World::new().state.digest());
+}
+
+/// Clusters get the account's `containerInsights` where they are created without one, and those that have it are known.
+// rule: 2.6/account-settings
+#[test]
+fn clusters_are_created_with_the_accounts_container_insights() {
+    let mut world = World::new();
+    let create = |world: &mut World, name: &str, settings: &str| {
+        let request = format!(r#"{{"clusterName":"{name}"{settings}}}"#);
+        world.try_apply(Command::CreateCluster(Box::new(json(&request))));
+        let request = format!(r#"{{"clusters":["{name}"],"include":["SETTINGS"]}}"#);
+        let shown = world.query().describe_clusters(&json(&request)).unwrap();
+        shown.clusters[0].settings.iter().map(|setting| setting.value().to_owned()).collect::<Vec<_>>().join(" ")
+    };
+    let watched = |world: &World| {
+        let names = world.state.clusters_with_insights().map(|row| row.name.to_string());
+        names.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(create(&mut world, "before", ""), "disabled");
+    put(&mut world, r#"{"name":"containerInsights","value":"enabled"}"#);
+    let off = r#","settings":[{"name":"containerInsights","value":"disabled"}]"#;
+    assert_eq!(create(&mut world, "after", ""), "enabled");
+    assert_eq!(create(&mut world, "off", off), "disabled");
+    assert_eq!(watched(&world), "after");
+    let update = |world: &mut World, name: &str, value: &str| {
+        let request =
+            format!(r#"{{"cluster":"{name}","settings":[{{"name":"containerInsights","value":"{value}"}}]}}"#);
+        world.try_apply(Command::UpdateClusterSettings(json(&request)));
+    };
+    update(&mut world, "off", "enabled");
+    update(&mut world, "before", "enabled");
+    update(&mut world, "after", "disabled");
+    assert_eq!(watched(&world), "before off", "the oldest first");
+    world.try_apply(Command::DeleteCluster(json(r#"{"cluster":"before"}"#)));
+    assert_eq!(watched(&world), "off");
 }
