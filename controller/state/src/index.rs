@@ -27,7 +27,8 @@ pub(crate) struct Indices {
     /// Tasks that wait for an instance of their capacity provider, the oldest first.
     pub(crate) waiting: OrdSet<(ClusterId, Millis, u128)>,
     pub(crate) waiting_counts: OrdMap<ClusterId, u32>,
-    pub(crate) tasks_by_family: OrdSet<(ClusterId, Arc<str>, u128)>,
+    /// Nested, since families are few and their tasks many: a node of ids alone is copied without counting references.
+    pub(crate) tasks_by_family: OrdMap<(ClusterId, Arc<str>), OrdSet<u128>>,
     pub(crate) tasks_by_started_by: OrdSet<(ClusterId, Arc<str>, u128)>,
     pub(crate) token_expiry: OrdSet<(Millis, TokenKey)>,
     pub(crate) deadlines: OrdSet<(Millis, Key)>,

@@ -389,23 +389,17 @@ impl State {
 
     /// The tasks of a cluster whose definition is of a family, by id.
     pub fn tasks_of_family(&self, cluster: ClusterId, family: &str) -> impl DoubleEndedIterator<Item = &Arc<TaskRow>> {
-        self.tasks_by_text(&self.index.tasks_by_family, cluster, family)
+        let ids = self.index.tasks_by_family.get(&(cluster, Arc::from(family)));
+        let ids = ids.into_iter().flat_map(OrdSet::iter);
+        ids.filter_map(move |id| self.tasks.get(&TaskKey { cluster, id: *id }))
     }
 
     /// The tasks of a cluster with that `startedBy`, by id.
     pub fn tasks_started_by(&self, cluster: ClusterId, by: &str) -> impl DoubleEndedIterator<Item = &Arc<TaskRow>> {
-        self.tasks_by_text(&self.index.tasks_by_started_by, cluster, by)
-    }
-
-    fn tasks_by_text<'a>(
-        &'a self,
-        index: &'a OrdSet<(ClusterId, Arc<str>, u128)>,
-        cluster: ClusterId,
-        text: &str,
-    ) -> impl DoubleEndedIterator<Item = &'a Arc<TaskRow>> + use<'a> {
-        let text: Arc<str> = Arc::from(text);
-        let range = (cluster, Arc::clone(&text), 0)..=(cluster, text, u128::MAX);
-        index.range(range).filter_map(move |(_, _, id)| self.tasks.get(&TaskKey { cluster, id: *id }))
+        let by: Arc<str> = Arc::from(by);
+        let range = (cluster, Arc::clone(&by), 0)..=(cluster, by, u128::MAX);
+        let ids = self.index.tasks_by_started_by.range(range);
+        ids.filter_map(move |(_, _, id)| self.tasks.get(&TaskKey { cluster, id: *id }))
     }
 
     /// An account setting that somebody has set.

@@ -397,16 +397,22 @@ impl State {
 
     fn index_task_texts(&mut self, row: &TaskRow, add: bool) {
         let cluster = row.key.cluster;
-        let family = (cluster, Arc::clone(&row.definition.family), row.key.id);
+        let family = (cluster, Arc::clone(&row.definition.family));
         let started_by = row.started_by.as_ref().map(|by| (cluster, Arc::clone(by), row.key.id));
         self.use_definition(&row.definition, add);
         if add {
-            self.index.tasks_by_family.insert(family);
+            self.index.tasks_by_family.entry(family).or_default().insert(row.key.id);
             if let Some(by) = started_by {
                 self.index.tasks_by_started_by.insert(by);
             }
         } else {
-            self.index.tasks_by_family.remove(&family);
+            let rest = self.index.tasks_by_family.get_mut(&family).is_some_and(|ids| {
+                ids.remove(&row.key.id);
+                !ids.is_empty()
+            });
+            if !rest {
+                self.index.tasks_by_family.remove(&family);
+            }
             if let Some(by) = started_by {
                 self.index.tasks_by_started_by.remove(&by);
             }
