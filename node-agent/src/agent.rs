@@ -66,7 +66,8 @@ pub(crate) struct Agent<R> {
     pub(crate) runtime: Arc<R>,
     pub(crate) clock: Clock,
     pub(crate) journal: Journal,
-    pub(crate) data: DataDir,
+    /// `None` where nothing is kept.
+    pub(crate) data: Option<DataDir>,
     pub(crate) identity: Identity,
     session: Option<Session>,
     operations: BTreeMap<EffectId, AbortHandle>,
@@ -100,7 +101,8 @@ pub(crate) struct Made<R> {
     pub(crate) runtime: R,
     pub(crate) clock: Clock,
     pub(crate) journal: Journal,
-    pub(crate) data: DataDir,
+    /// `None` where nothing is kept.
+    pub(crate) data: Option<DataDir>,
     pub(crate) identity: Identity,
     /// Of the endpoint; `None` where there is none.
     pub(crate) questions: Option<mpsc::Receiver<Question>>,
@@ -310,7 +312,9 @@ impl<R: ContainerRuntime> Agent<R> {
         tracing::info!(container_instance_arn = %arn, "session open");
         if !arn.is_empty() && *arn != self.identity.container_instance_arn {
             self.identity.container_instance_arn.clone_from(arn);
-            self.data.keep(&self.identity)?;
+            if let Some(data) = &self.data {
+                data.keep(&self.identity)?;
+            }
         }
         self.step(Input::SessionOpened).await
     }

@@ -58,7 +58,23 @@ pub struct Config {
     pub docker: DockerConfig,
     /// Settings of the simulated runtime.
     pub simulated: SimulatedConfig,
+    /// Pretends many container instances in place of one, each with these settings, by the simulated runtime alone.
+    pub fleet: Option<FleetConfig>,
 }
+
+/// Container instances that one process pretends. Nothing of their containers outlives it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FleetConfig {
+    /// How many, 1 to [`FLEET_MAX`].
+    pub instances: u32,
+    /// Their zones, in turn. Default: `availability_zone`.
+    #[serde(default)]
+    pub zones: Vec<String>,
+}
+
+/// Instances that one process pretends at most: each has a connection, and a process rarely may have more than 65,536.
+pub const FLEET_MAX: u32 = 20_000;
 
 /// Which tasks a machine is there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -174,6 +190,7 @@ impl Default for Config {
             credentials: CredentialsConfig::default(),
             docker: DockerConfig::default(),
             simulated: SimulatedConfig::default(),
+            fleet: None,
         }
     }
 }
@@ -214,6 +231,14 @@ impl Config {
         }
         if self.serves == ServesChoice::Fargate && self.capacity_provider.is_some() {
             return wrong("capacity_provider: only a container instance can be of one (serves: ec2 or both)");
+        }
+        if let Some(fleet) = &self.fleet {
+            if !(1..=FLEET_MAX).contains(&fleet.instances) {
+                return wrong(&format!("fleet.instances: 1 to {FLEET_MAX}"));
+            }
+            if self.runtime == RuntimeChoice::Docker {
+                return wrong("fleet: its containers are simulated, so runtime can't be docker");
+            }
         }
         if let Err(error) = drydock_engine::simulated::knobs::Knobs::check(&self.simulated.stages) {
             return wrong(&format!("simulated.stages: {error}"));

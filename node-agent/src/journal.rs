@@ -28,13 +28,23 @@ const REPORTS: &str = "report/";
 const DEFINITIONS: &str = "definition/";
 
 type Batch = (EffectId, Vec<JournalWrite>);
+type Synced = mpsc::UnboundedSender<Result<EffectId, AgentError>>;
+
+/// Where batches go.
+#[derive(Debug)]
+enum To {
+    /// To the thread.
+    Thread(mpsc::Sender<Batch>),
+    /// Nowhere: each counts as synced at once.
+    Nowhere(Synced),
+}
 
 /// The way to the journal's thread. Dropping it writes what is queued and waits for the thread: as long as that has the
 /// files open, a next agent on the same folder would take them for damaged.
 #[derive(Debug)]
 pub(crate) struct Journal {
     /// None once it is being dropped.
-    to: Option<mpsc::Sender<Batch>>,
+    to: Option<To>,
     /// Batches that are synced; an error ends the agent. As many at most as the agent has queued and not heard of: it
     /// needs no bound of its own, and one could make the two wait for each other.
     pub(crate) synced: mpsc::UnboundedReceiver<Result<EffectId, AgentError>>,
@@ -74,13 +84,22 @@ impl Journal {
             }
         });
         let thread = thread.map_err(|error| AgentError::Journal(error.to_string()))?;
-        Ok((Self { to: Some(to), synced, thread: Some(thread) }, restored))
+        Ok((Self { to: Some(To::Thread(to)), synced, thread: Some(thread) }, restored))
+    }
+
+    /// One that keeps nothing, for an instance that is pretended as a whole.
+    pub(crate) fn in_memory() -> Self {
+        let (done, synced) = mpsc::unbounded_channel();
+        Self { to: Some(To::Nowhere(done)), synced, thread: None }
     }
 
     /// Queues a batch.
     pub(crate) async fn write(&self, id: EffectId, writes: Vec<JournalWrite>) -> Result<(), AgentError> {
         let gone = || AgentError::Journal("its thread is gone".into());
-        self.to.as_ref().ok_or_else(gone)?.send((id, writes)).await.map_err(|_| gone())
+        match self.to.as_ref().ok_or_else(gone)? {
+            To::Thread(to) => to.send((id, writes)).await.map_err(|_| gone()),
+            To::Nowhere(done) => done.send(Ok(id)).map_err(|_| gone()),
+        }
     }
 
     /// Writes what is queued and closes it.

@@ -2,13 +2,14 @@
 //!
 //! One loop (`agent.rs`) feeds the pure engine (`drydock-engine`) and does what it returns. Around it: the session with
 //! the leading controller (`session.rs`), the journal (`journal.rs`), the runtimes ([`runtime`]), log reads
-//! (`log_read.rs`), and the endpoint that containers ask (`endpoint/`).
+//! (`log_read.rs`), and the endpoint that containers ask (`endpoint/`). A pretended fleet is many of them (`fleet.rs`).
 //!
 //! Architecture invariants:
 //! - No decision about a task is taken here: it is the engine's, or it is in a runtime's mapping of ECS's words.
 //! - A task that runs keeps running when the controllers, this agent or Docker's API are away. Stopping the agent
 //!   stops no task, unless `stop_tasks_on_exit` says so.
-//! - The identity, the journal and the simulated runtime's table are all that is on disk; the journal may be lost.
+//! - The identity, the journal and the simulated runtime's table are all that is on disk; the journal may be lost. Of a
+//!   pretended fleet it is the identity alone.
 //! - It knows nothing of raft or of the controllers' state: the two meet in `drydock-proto` and `drydock-model` alone.
 
 mod agent;
@@ -17,6 +18,7 @@ mod clock;
 pub mod config;
 mod endpoint;
 pub mod error;
+mod fleet;
 mod identity;
 mod journal;
 mod log_read;
@@ -25,7 +27,7 @@ mod session;
 
 use std::time::Duration;
 
-use drydock_engine::{Engine, Offer, Settings};
+use drydock_engine::{Engine, Offer, Restored, Settings};
 use drydock_proto::agent::{Capacity, Serves};
 use drydock_proto::ecs::Tag;
 use tokio::sync::mpsc;
@@ -37,7 +39,7 @@ use crate::agent::{Fixed, Made};
 use crate::clock::Clock;
 use crate::config::{RuntimeChoice, ServesChoice};
 use crate::endpoint::{Endpoint, Question};
-use crate::identity::DataDir;
+use crate::identity::{DataDir, Identity};
 use crate::journal::Journal;
 use crate::runtime::ContainerRuntime;
 use crate::runtime::docker::DockerRuntime;
@@ -55,6 +57,9 @@ const DOCKER_RETRY: Duration = Duration::from_secs(2);
 /// instance. Controllers or a Docker engine that are away are no errors: they are waited for.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), AgentError> {
     config.check()?;
+    if let Some(fleet) = config.fleet.clone() {
+        return fleet::run(config, fleet, shutdown).await;
+    }
     let data = DataDir::open(&config.data_dir)?;
     let mut identity = data.identity()?;
     let clock = Clock::start();
@@ -68,13 +73,22 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
             let (endpoint, questions) =
                 Endpoint::open(&config, docker.docker.clone(), clock, &data, &mut identity).await?;
             let docker = docker.with_endpoint(endpoint);
-            serve(config, docker, clock, data, identity, Some(questions), shutdown).await
+            let (journal, restored) = Journal::open(&data.path)?;
+            serve(config, docker, clock, (journal, restored), (Some(data), identity), Some(questions), shutdown).await
         }
         None => {
             let simulated = SimulatedRuntime::open(&data.path, config.simulated.stages.clone(), clock)?;
-            serve(config, simulated, clock, data, identity, None, shutdown).await
+            let (journal, restored) = Journal::open(&data.path)?;
+            serve(config, simulated, clock, (journal, restored), (Some(data), identity), None, shutdown).await
         }
     }
+}
+
+/// Runs an agent of a pretended fleet, for good: it keeps nothing, so that it may be dropped at any time.
+async fn in_memory(config: Config, identity: Identity, clock: Clock) -> Result<(), AgentError> {
+    let (simulated, journal) = fleet::kept_nowhere(&config, clock);
+    let nothing = (journal, Restored::default());
+    serve(config, simulated, clock, nothing, (None, identity), None, std::future::pending()).await
 }
 
 /// The Docker runtime, where the configuration wants it and, unless it insists, Docker is reachable.
@@ -103,12 +117,11 @@ async fn serve<R: ContainerRuntime>(
     config: Config,
     runtime: R,
     clock: Clock,
-    data: DataDir,
-    identity: identity::Identity,
+    (journal, restored): (Journal, Restored),
+    (data, identity): (Option<DataDir>, Identity),
     questions: Option<mpsc::Receiver<Question>>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), AgentError> {
-    let (journal, restored) = Journal::open(&data.path)?;
     let cpu = config.cpu.unwrap_or_else(attributes::machine_cpu);
     let memory_mib = config.memory_mib.unwrap_or_else(attributes::machine_memory_mib);
     let settings = Settings {

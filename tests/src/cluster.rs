@@ -49,6 +49,8 @@ pub struct Options {
     pub files: Option<u64>,
     /// GPUs that each agent offers; with some it is of an instance type that has them.
     pub gpus: u32,
+    /// Container instances that each agent's process pretends in place of one.
+    pub fleet: Option<u32>,
 }
 
 impl Default for Options {
@@ -65,6 +67,7 @@ impl Default for Options {
             aws_throttling: false,
             files: None,
             gpus: 0,
+            fleet: None,
         }
     }
 }
@@ -311,6 +314,9 @@ impl Cluster {
             "memory_mib": memory_mib,
             "instance_type": if self.options.gpus > 0 { "g5.xlarge" } else { "drydock.local" },
             "gpu_ids": (0..self.options.gpus).map(|at| format!("gpu-{at}")).collect::<Vec<_>>(),
+            "fleet": self.options.fleet.map(|instances| {
+                json!({ "instances": instances, "zones": ["us-east-1a", "us-east-1b", "us-east-1c"] })
+            }),
         });
         std::fs::write(&member.config, serde_json::to_string_pretty(&config)?)?;
         self.agents.push(member);

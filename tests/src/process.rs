@@ -12,6 +12,8 @@ use crate::wait;
 
 /// Lines of its output that are shown when a test fails.
 const TAIL_LINES_MAX: usize = 40;
+/// Clock ticks of `/proc/PID/stat`: a hundred on every Linux that Rust's std runs on.
+const TICKS_A_SECOND: u64 = 100;
 
 /// A running process. Dropping one that nobody ended kills it and shows the end of its output: a suite ends its processes
 /// itself, so one that is dropped belongs to a test that failed half-way.
@@ -104,6 +106,19 @@ impl Process {
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
         let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kib * 1024)
+    }
+
+    /// Processor time that it has used so far, of all its threads.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn cpu_time(&self) -> Result<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // The name, in parentheses, may have blanks; user and system time are the 14th and 15th field.
+        let (_, rest) = stat.rsplit_once(')').context("no name")?;
+        let fields: Vec<&str> = rest.split_whitespace().collect();
+        let ticks = |at: usize| fields.get(at).context("too short")?.parse::<u64>().context("not a number");
+        Ok(Duration::from_millis((ticks(11)? + ticks(12)?) * 1_000 / TICKS_A_SECOND))
     }
 
     /// Bytes that it has caused to be written to disks so far.

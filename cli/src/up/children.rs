@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::console::Console;
-use super::layout::{ControllerPlace, DataDir, Layout, replace, taken};
+use super::layout::{ControllerPlace, DataDir, FLEET, Layout, replace, taken};
 use super::ready;
 use super::supervise::{NOTICES_MAX, Notice, Program, Supervised};
 use crate::client::{Client, Kind};
@@ -35,6 +35,10 @@ const DEATHS_MAX: u32 = 5;
 const CPU_MIN: u32 = 2_048;
 /// MiB that an instance offers at least. Small machines promise more than they have, so that the examples fit.
 const MEMORY_MIB_MIN: u32 = 4_096;
+
+/// CPU units and MiB that a pretended instance offers: an m5.4xlarge's.
+const SIMULATED_CPU: u32 = 16 * 1_024;
+const SIMULATED_MEMORY_MIB: u32 = 64 * 1_024;
 
 /// What each instance offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +64,14 @@ impl Capacity {
     }
 }
 
+impl Capacity {
+    /// What was asked for, or what a middling machine has: pretended ones take nothing of this one.
+    #[must_use]
+    pub fn pretended(cpu: Option<u32>, memory_mib: Option<u32>) -> Self {
+        Self { cpu: cpu.unwrap_or(SIMULATED_CPU), memory_mib: memory_mib.unwrap_or(SIMULATED_MEMORY_MIB) }
+    }
+}
+
 /// `MemTotal:       24689764 kB` in MiB.
 fn total_mib(meminfo: &str) -> Option<u32> {
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
@@ -74,6 +86,8 @@ pub struct Children {
     layout: Layout,
     docker: bool,
     capacity: Capacity,
+    /// What each pretended instance offers.
+    fleet: Capacity,
     aws: AwsFlags,
     notices: mpsc::Sender<Notice>,
     controllers: Vec<Supervised>,
@@ -90,7 +104,7 @@ impl Children {
         data: &DataDir,
         layout: &Layout,
         docker: bool,
-        capacity: Capacity,
+        (capacity, fleet): (Capacity, Capacity),
         aws: AwsFlags,
     ) -> (Self, mpsc::Receiver<Notice>) {
         let (notices, receiver) = mpsc::channel(NOTICES_MAX);
@@ -99,6 +113,7 @@ impl Children {
             layout: layout.clone(),
             docker,
             capacity,
+            fleet,
             aws,
             notices,
             controllers: Vec::new(),
@@ -262,7 +277,27 @@ impl Children {
             let started = self.start_agent(&name, &zone)?;
             self.agents.push(started);
         }
+        if self.layout.simulated_instances > 0 {
+            let started = self.start_fleet()?;
+            self.agents.push(started);
+        }
         Ok(())
+    }
+
+    /// All pretended instances, in one process.
+    fn start_fleet(&self) -> Result<Supervised, Failure> {
+        let config = json!({
+            "name": "simulated",
+            "data_dir": self.folder.join(FLEET),
+            "cluster": ready::CLUSTER,
+            "controllers": self.layout.api_addresses(),
+            "runtime": "simulated",
+            "cpu": self.fleet.cpu,
+            "memory_mib": self.fleet.memory_mib,
+            "fleet": { "instances": self.layout.simulated_instances, "zones": self.layout.zones() },
+        });
+        let program = self.program("agent", FLEET, &config, AGENT_GRACE)?;
+        Supervised::start(program, self.notices.clone())
     }
 
     /// Names of the agents whose instance the control plane doesn't know any more.
@@ -278,9 +313,11 @@ impl Children {
     /// A file can't be moved or written, or the process not be started.
     pub async fn renew_agent(&mut self, name: &str) -> Result<Option<PathBuf>, Failure> {
         let found = self.layout.agents().into_iter().find(|(agent, _)| agent == name);
-        let (_, zone) = found.ok_or_else(|| Failure::Other(format!("there is no agent {name}")))?;
         let aside = self.move_aside(name)?;
-        let new = self.start_agent(name, &zone)?;
+        let new = match found {
+            Some((_, zone)) => self.start_agent(name, &zone)?,
+            None => self.start_fleet()?,
+        };
         if let Some(old) = self.agents.iter_mut().find(|child| child.name() == name) {
             let old = std::mem::replace(old, new);
             old.ask_to_end();
@@ -364,6 +401,11 @@ impl Children {
         for (name, zone) in self.layout.agents() {
             let memory = format!("{} MiB", self.capacity.memory_mib);
             agents.row([name, zone, runtime.to_owned(), self.capacity.cpu.to_string(), memory]);
+        }
+        if self.layout.simulated_instances > 0 {
+            let (name, zones) = (format!("{} (simulated-…)", self.layout.simulated_instances), self.layout.zones());
+            let memory = format!("{} MiB", self.fleet.memory_mib);
+            agents.row([name, zones.join(", "), "simulated".to_owned(), self.fleet.cpu.to_string(), memory]);
         }
         let agents = if agents.is_empty() { String::new() } else { format!("\n{}", agents.render(false)) };
         format!("{}{agents}\ndata and logs: {}\n", table.render(false), self.folder.display())

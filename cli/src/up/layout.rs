@@ -6,6 +6,7 @@ use std::io::{Read as _, Seek as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
+use drydock_node_agent::config::FLEET_MAX;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
@@ -22,6 +23,8 @@ pub const PORTS_A_CONTROLLER: u16 = 10;
 pub const CONTROLLERS_MAX: u16 = 7;
 /// Agents of one machine.
 pub const INSTANCES_MAX: u16 = 64;
+/// Name of the process that pretends instances, and of its folder.
+pub const FLEET: &str = "fleet";
 /// The layout's file in the folder.
 const LAYOUT_FILE: &str = "up.json";
 /// The version of `up.json` that this program writes and reads.
@@ -49,6 +52,9 @@ pub struct Layout {
     pub controllers: Vec<ControllerPlace>,
     /// How many agents were wanted last.
     pub instances: u16,
+    /// How many container instances were to be pretended last.
+    #[serde(default)]
+    pub simulated_instances: u32,
 }
 
 /// One controller.
@@ -125,8 +131,16 @@ impl Layout {
     /// `agent-1` and so on: name and zone of each agent; the zones a, b and c in turn.
     #[must_use]
     pub fn agents(&self) -> Vec<(String, String)> {
-        let zone = |number: u16| ['a', 'b', 'c'][usize::from((number - 1) % 3)];
-        (1..=self.instances).map(|n| (format!("agent-{n}"), format!("{}{}", self.region, zone(n)))).collect()
+        (1..=self.instances)
+            .zip(self.zones().into_iter().cycle())
+            .map(|(n, zone)| (format!("agent-{n}"), zone))
+            .collect()
+    }
+
+    /// The zones of the region.
+    #[must_use]
+    pub fn zones(&self) -> [String; 3] {
+        ['a', 'b', 'c'].map(|zone| format!("{}{zone}", self.region))
     }
 }
 
@@ -137,6 +151,8 @@ pub struct Wishes {
     pub controllers: Option<u16>,
     /// Agents: 0 to 64.
     pub instances: Option<u16>,
+    /// Pretended container instances.
+    pub simulated_instances: Option<u32>,
     /// The first API port; 0 takes free ones.
     pub api_port: Option<u16>,
     /// The first port for AWS's clients; 0 takes free ones.
@@ -288,6 +304,14 @@ impl DataDir {
             }
             layout.instances = wanted;
         }
+        if let Some(wanted) = wishes.simulated_instances {
+            check_simulated(wanted)?;
+            if wanted < layout.simulated_instances {
+                let left = layout.simulated_instances - wanted;
+                notes.push(format!("note: {left} simulated instances of earlier runs stay registered, but don't run"));
+            }
+            layout.simulated_instances = wanted;
+        }
         Ok(layout)
     }
 }
@@ -313,12 +337,22 @@ fn check_instances(wanted: u16) -> Result<(), Failure> {
     Ok(())
 }
 
+fn check_simulated(wanted: u32) -> Result<(), Failure> {
+    if wanted > FLEET_MAX {
+        return Err(Failure::Usage(format!("--simulated-instances is 0 to {FLEET_MAX}")));
+    }
+    Ok(())
+}
+
 fn fresh(wishes: &Wishes) -> Result<Layout, Failure> {
     let count = wishes.controllers.unwrap_or(3);
     if count == 0 || count > CONTROLLERS_MAX {
         return Err(Failure::Usage(format!("--controllers is 1 to {CONTROLLERS_MAX}")));
     }
-    let instances = wishes.instances.unwrap_or(3);
+    let simulated_instances = wishes.simulated_instances.unwrap_or(0);
+    check_simulated(simulated_instances)?;
+    // Who asks for a pretended fleet wants its tasks there.
+    let instances = wishes.instances.unwrap_or(if simulated_instances == 0 { 3 } else { 0 });
     check_instances(instances)?;
     let listen = wishes.listen.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let first = wishes.api_port.unwrap_or(API_PORT_DEFAULT);
@@ -350,7 +384,17 @@ fn fresh(wishes: &Wishes) -> Result<Layout, Failure> {
         return Err(Failure::Usage(format!("--account-id is twelve digits, not {account_id:?}")));
     }
     let (version, fast, healthy_after_ms) = (VERSION, wishes.fast, wishes.healthy_after_ms);
-    Ok(Layout { version, region, account_id, healthy_after_ms, fast, listen, controllers, instances })
+    Ok(Layout {
+        version,
+        region,
+        account_id,
+        healthy_after_ms,
+        fast,
+        listen,
+        controllers,
+        instances,
+        simulated_instances,
+    })
 }
 
 /// Ports for AWS's clients: where they look by themselves, unless the ports are to be others; free ones where the APIs have

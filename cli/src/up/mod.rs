@@ -38,6 +38,11 @@ pub struct Arguments {
     /// Container instances, an agent each: 0 to 64 [3 at the first run, later as it was].
     #[arg(long, value_name = "N")]
     instances: Option<u16>,
+    /// Container instances that one process pretends, to see how much a control plane bears: each with a session, an
+    /// engine and simulated containers of its own, 16 vCPU and 64 GiB [0 at the first run, later as it was; with it,
+    /// --instances is 0 at the first run].
+    #[arg(long, value_name = "N")]
+    simulated_instances: Option<u32>,
     /// What runs the containers; `auto` is Docker where an engine is reachable, else simulated.
     #[arg(long, value_enum, default_value_t)]
     runtime: Runtime,
@@ -119,6 +124,7 @@ pub async fn run(arguments: Arguments, screen: Screen) -> Result<(), Failure> {
     let (layout, notes) = data.layout(&Wishes {
         controllers: arguments.controllers,
         instances: arguments.instances,
+        simulated_instances: arguments.simulated_instances,
         api_port: arguments.api_port,
         aws_port: arguments.aws_port,
         listen: arguments.listen,
@@ -132,7 +138,8 @@ pub async fn run(arguments: Arguments, screen: Screen) -> Result<(), Failure> {
     notes.iter().for_each(|note| console.line(note));
     let docker = runtime(arguments.runtime, &console).await?;
     let capacity = Capacity::of(arguments.instance_cpu, arguments.instance_memory, layout.instances);
-    let (mut children, mut notices) = Children::new(&data, &layout, docker.is_some(), capacity, aws);
+    let fleet = Capacity::pretended(arguments.instance_cpu, arguments.instance_memory);
+    let (mut children, mut notices) = Children::new(&data, &layout, docker.is_some(), (capacity, fleet), aws);
     let mut interrupted = std::pin::pin!(stop_signal());
     let ended = {
         let mut work = std::pin::pin!(work(&arguments, names, &screen, &console, &mut children, docker.as_ref()));
@@ -212,7 +219,7 @@ async fn work(
         None => {}
     }
     children.start_agents()?;
-    let wanted = usize::from(layout.instances);
+    let wanted = usize::from(layout.instances) + usize::try_from(layout.simulated_instances).unwrap_or(usize::MAX);
     while !children.or_dead(ready::instances(&client, wanted, || children.refused_agents())).await? {
         // Deregistered in an earlier run.
         for name in children.refused_agents() {

@@ -20,8 +20,9 @@ const ASK: Duration = Duration::from_millis(20);
 const LEADER_MAX: Duration = Duration::from_secs(60);
 /// The same where so many are lost that the rest can hardly have one (they do where the lost ones were removed before).
 const MINORITY_MAX: Duration = Duration::from_secs(10);
-/// Wait for the instances after that.
+/// Wait for the instances after that, and a second more for each so many.
 const INSTANCES_MAX: Duration = Duration::from_secs(60);
+const INSTANCES_A_SECOND: usize = 100;
 /// The cluster that agents join.
 pub const CLUSTER: &str = "default";
 
@@ -94,9 +95,11 @@ pub async fn cluster(client: &Client) -> Result<(), Failure> {
 /// that won't be: `false` then.
 ///
 /// # Errors
-/// They aren't within a minute, or the calls fail.
+/// They aren't within a minute (and a second for each hundred), or the calls fail.
 pub async fn instances(client: &Client, wanted: usize, refused: impl Fn() -> Vec<String>) -> Result<bool, Failure> {
-    let deadline = Instant::now() + INSTANCES_MAX;
+    let limit = u32::try_from(wanted / INSTANCES_A_SECOND).unwrap_or(u32::MAX);
+    let limit = INSTANCES_MAX + Duration::from_secs(limit.into());
+    let deadline = Instant::now() + limit;
     loop {
         let call = async |mut control: Api, request| control.status(request).await;
         let status = client.control(Kind::Read, StatusRequest {}, call).await?;
@@ -114,7 +117,7 @@ pub async fn instances(client: &Client, wanted: usize, refused: impl Fn() -> Vec
             return Ok(false);
         }
         if Instant::now() > deadline {
-            let limit = INSTANCES_MAX.as_secs();
+            let limit = limit.as_secs();
             let text = format!("{connected} of {wanted} container instances are ACTIVE after {limit} s");
             return Err(Failure::Other(text));
         }

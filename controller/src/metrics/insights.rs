@@ -71,11 +71,12 @@ pub(super) fn show(state: &State, page: &mut Page) {
         .filter(|(_, service)| service.status == ServiceStatus::Active)
         .take(SERVICES_MAX)
         .collect();
-    for (name, help, value) in OF_CLUSTERS {
+    // A figure that nothing has isn't there, rather than there without a value.
+    for (name, help, value) in OF_CLUSTERS.into_iter().filter(|_| !clusters.is_empty()) {
         let values = clusters.iter().map(|cluster| (labels(state, cluster), value(state, cluster)));
         page.gauges(name, help, None, values);
     }
-    for (name, help, value) in OF_SERVICES {
+    for (name, help, value) in OF_SERVICES.into_iter().filter(|_| !services.is_empty()) {
         let values = services.iter().map(|(cluster, service)| {
             let mut labels = labels(state, cluster);
             labels.push(("service_name", service.name.to_string()));

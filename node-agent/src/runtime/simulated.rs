@@ -44,7 +44,8 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     table: Simulated,
-    kept: Kept,
+    /// `None` where the containers end with the process.
+    kept: Option<Kept>,
 }
 
 impl SimulatedRuntime {
@@ -58,8 +59,16 @@ impl SimulatedRuntime {
         let table = Simulated::new(stages, changes);
         let mut kept = Kept { file: append(&path).map_err(AgentError::disk(&path))?, path: path.clone(), lines };
         kept.compact(&table).map_err(AgentError::disk(&path))?;
-        let state = Mutex::new(State { table, kept });
-        Ok(Self { shared: Arc::new(Shared { clock, state, changed: Notify::new() }) })
+        Ok(Self::of(State { table, kept: Some(kept) }, clock))
+    }
+
+    /// One whose containers end with the process.
+    pub(crate) fn in_memory(stages: Vec<drydock_engine::simulated::knobs::StageRow>, clock: Clock) -> Self {
+        Self::of(State { table: Simulated::new(stages, Vec::new()), kept: None }, clock)
+    }
+
+    fn of(state: State, clock: Clock) -> Self {
+        Self { shared: Arc::new(Shared { clock, state: Mutex::new(state), changed: Notify::new() }) }
     }
 
     async fn run(&self, op: RuntimeOp) -> Result<Outcome, RuntimeError> {
@@ -91,7 +100,9 @@ impl Shared {
         let State { table, kept } = &mut *state;
         let out = change(table);
         let changes = table.take_changes();
-        kept.keep(&changes, table).map_err(|error| failed(&format!("{}: {error}", kept.path.display())))?;
+        if let Some(kept) = kept {
+            kept.keep(&changes, table).map_err(|error| failed(&format!("{}: {error}", kept.path.display())))?;
+        }
         Ok(out)
     }
 }

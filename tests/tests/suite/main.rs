@@ -14,6 +14,7 @@ mod documents;
 mod durability;
 mod explain;
 mod files;
+mod fleets;
 mod guests;
 mod instances;
 mod lifecycle;
