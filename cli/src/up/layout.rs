@@ -483,6 +483,30 @@ mod tests {
     }
 
     #[test]
+    fn a_pretended_fleet_stands_alone_unless_others_are_asked_for() {
+        let table = [
+            (None, None, Some((3, 0))),
+            (None, Some(5_000), Some((0, 5_000))),
+            (Some(2), Some(5_000), Some((2, 5_000))),
+            (None, Some(0), Some((3, 0))),
+            (None, Some(20_001), None),
+        ];
+        for (instances, simulated_instances, expected) in table {
+            let folder = tempfile::tempdir().unwrap();
+            let data = DataDir::open(folder.path()).unwrap();
+            let wishes = Wishes { instances, simulated_instances, api_port: Some(0), ..Wishes::default() };
+            let found = data.layout(&wishes).map(|(layout, _)| (layout.instances, layout.simulated_instances));
+            assert_eq!(found.ok(), expected, "{instances:?} {simulated_instances:?}");
+            if expected == Some((0, 5_000)) {
+                assert_eq!(data.layout(&Wishes::default()).unwrap().0.simulated_instances, 5_000, "as it was");
+                let fewer = Wishes { simulated_instances: Some(4_000), ..Wishes::default() };
+                let (fewer, notes) = data.layout(&fewer).unwrap();
+                assert_eq!((fewer.simulated_instances, notes.len()), (4_000, 1));
+            }
+        }
+    }
+
+    #[test]
     fn free_ports_differ() {
         let folder = tempfile::tempdir().unwrap();
         let data = DataDir::open(folder.path()).unwrap();
