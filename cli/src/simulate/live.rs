@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use drydock_proto::ecs::{
     ContainerInstance, ContainerInstanceStatus, CreateServiceRequest, DescribeTaskDefinitionRequest,
-    ListServicesRequest, RegisterTaskDefinitionRequest,
+    ListServicesRequest, RegisterTaskDefinitionRequest, SchedulingStrategy, Service,
 };
 use drydock_simulator::rehearsal::Materials;
-use drydock_simulator::rehearsal::scenario::{InstanceGroup, Scenario, Serves, Service};
+use drydock_simulator::rehearsal::scenario::{self, InstanceGroup, Scenario, Serves};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -49,9 +49,13 @@ pub async fn read(context: &Context) -> Result<Live, Failure> {
     let request = ListServicesRequest { cluster: context.in_cluster(), ..Default::default() };
     let arns = pages::service_arns(client, request).await?;
     let (services, _) = pages::services(client, cluster, &arns).await?;
-    for mut service in services.into_iter().filter(|service| service.status.as_deref() == Some("ACTIVE")) {
-        // What a request has no member for.
-        service.deployment_controller = None;
+    // One with an EXTERNAL controller has no task definition: its task sets are somebody else's to make.
+    let is_taken = |service: &Service| service.status.as_deref() == Some("ACTIVE") && service.task_definition.is_some();
+    for mut service in services.into_iter().filter(is_taken) {
+        if service.scheduling_strategy == Some(SchedulingStrategy::Daemon.into()) {
+            // It follows from the instances.
+            service.desired_count = None;
+        }
         let name = service.service_name.clone().unwrap_or_default();
         let mut request: CreateServiceRequest = again(&name, &service, SERVICE)?;
         request.cluster = None;
@@ -122,7 +126,7 @@ impl Live {
         materials.definitions.extend(self.definitions);
         for request in self.services {
             let name = request.service_name.clone().unwrap_or_default();
-            scenario.services.push(Service {
+            scenario.services.push(scenario::Service {
                 name: Some(name.clone()),
                 task_definition: request.task_definition.clone().unwrap_or_default(),
                 file: Some(name.clone()),

@@ -378,8 +378,8 @@ impl<'a> Director<'a> {
             Ok(definition) => definition,
             Err(why) => return self.tell(name, why),
         };
-        let what = definition.as_ref().map_or_else(|| "other settings".to_owned(), Clone::clone);
-        self.tell(name, format!("{what} is deployed to {}", deploy.service));
+        let what = definition.as_ref().map_or_else(|| "other settings are".to_owned(), |what| format!("{what} is"));
+        self.tell(name, format!("{what} deployed to {}", deploy.service));
         let request = UpdateServiceRequest {
             cluster: Some(CLUSTER.to_owned()),
             service: Some(deploy.service.clone()),

@@ -8,6 +8,7 @@ use super::units::{Dollars, Span};
 
 /// All of it.
 #[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Record {
     /// The scenario's title.
     pub title: Option<String>,
@@ -49,6 +50,7 @@ pub enum Kind {
 
 /// Something that happened.
 #[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Line {
     /// When, in milliseconds.
     pub at: Span,
@@ -62,6 +64,7 @@ pub struct Line {
 
 /// How things stood.
 #[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Sample {
     /// When, in milliseconds.
     pub at: Span,
@@ -75,6 +78,7 @@ pub struct Sample {
 
 /// How a service stood. All are numbers of tasks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ServiceSample {
     /// Wanted.
     pub desired: u32,
@@ -94,6 +98,7 @@ pub struct ServiceSample {
 
 /// How a zone stood.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ZoneSample {
     /// Instances whose agents are connected.
     pub instances: u32,
@@ -111,6 +116,7 @@ pub struct ZoneSample {
 
 /// What was spent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Costs {
     /// On the tasks, as Fargate bills them.
     pub fargate: Dollars,
@@ -120,6 +126,7 @@ pub struct Costs {
 
 /// A deployment.
 #[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct DeploymentRecord {
     /// Whose.
     pub service: String,
@@ -141,6 +148,7 @@ pub struct DeploymentRecord {
 
 /// A time in which a service wasn't in steady state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Unsteady {
     /// Which.
     pub service: String,
@@ -152,6 +160,7 @@ pub struct Unsteady {
 
 /// What came of an expectation.
 #[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Verdict {
     /// Where it stands in the scenario: `expect[2]`.
     pub place: String,

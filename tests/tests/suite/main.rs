@@ -22,6 +22,7 @@ mod metrics;
 mod names;
 mod pagination;
 mod requests;
+mod simulate;
 mod task_sets;
 mod zones;
 
