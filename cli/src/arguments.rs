@@ -9,7 +9,7 @@ use crate::commands::{
 use crate::hello;
 use crate::output::Format;
 use crate::processes::{AgentFlags, ControllerFlags};
-use crate::up;
+use crate::{simulate, up};
 
 /// Where the controllers of `drydock up` listen, as far as three.
 pub const ENDPOINT_DEFAULT: &str = "127.0.0.1:7700,127.0.0.1:7710,127.0.0.1:7720";
@@ -135,6 +135,10 @@ pub enum Command {
     Names(names::Verb),
     /// Shows what happens: task, instance and service events.
     Events(events::Arguments),
+    /// Rehearses a scenario in virtual time: deployments, outages and load on a pretended fleet.
+    ///
+    /// Exit codes: 0 where all that was expected held; 1 where something didn't; 2 where the scenario is wrong.
+    Simulate(Box<simulate::Arguments>),
     /// Shows the output of a task's containers.
     Logs(logs::Arguments),
     /// Prints the completion script of a shell.

@@ -1,8 +1,9 @@
 //! The `drydock` command as a library, so that tests reach its parts: the [`client`] of any controller, the nouns and
-//! their verbs ([`commands`]), the [`load`]er of files that people write, and the local cluster ([`up`]).
+//! their verbs ([`commands`]), the [`load`]er of files that people write, the local cluster ([`up`]), and rehearsals
+//! ([`simulate`]).
 //!
 //! It knows the controllers by their gRPC API only; the two crates behind `drydock controller` and `drydock agent` are
-//! called at their `run` and nowhere else.
+//! called at their `run` and nowhere else, but for the words of explanations, which a rehearsal has from the controller's.
 
 pub mod arguments;
 pub mod client;
@@ -12,6 +13,7 @@ pub mod hello;
 pub mod load;
 pub mod output;
 pub mod processes;
+pub mod simulate;
 pub mod up;
 
 use std::io::Write as _;
@@ -61,6 +63,9 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Agent(flags) => processes::agent(*flags, &options),
         Command::ServeHello(arguments) => processes::on_one_thread(hello::run(&arguments)),
         Command::Up(arguments) => processes::on_one_thread(up::run(*arguments, Screen::of_process(options.output))),
+        Command::Simulate(arguments) if !arguments.from_cluster => {
+            simulate::run(&arguments, None, &Screen::of_process(options.output))
+        }
         client_command => processes::on_one_thread(ask(&options, client_command)),
     }
 }
@@ -74,6 +79,10 @@ async fn ask(options: &Options, command: Command) -> Result<(), Failure> {
     };
     match command {
         Command::Status => commands::status::run(&context).await,
+        Command::Simulate(arguments) => {
+            let live = simulate::live::read(&context).await?;
+            simulate::run(&arguments, Some(live), &context.screen)
+        }
         Command::Cluster(verb) => commands::cluster::run(&context, verb).await,
         Command::CapacityProvider(verb) => commands::capacity_provider::run(&context, verb).await,
         Command::TaskDefinition(verb) => commands::task_definition::run(&context, verb).await,

@@ -133,6 +133,19 @@ impl<'a> Explainer<'a> {
     }
 }
 
+/// ExplainService of a state that no controller holds, as of `now` in milliseconds since 1970: a rehearsal's.
+///
+/// # Errors
+/// As the request's.
+pub fn of_service(
+    state: &State,
+    scope: &Scope,
+    now: Millis,
+    request: &control::ExplainServiceRequest,
+) -> Result<control::ExplainServiceResponse, EcsError> {
+    Explainer { state, index: state.applied_index(), scope, now }.service(request)
+}
+
 fn zones_of(zones: &BTreeMap<Arc<str>, u32>) -> Vec<control::Zone> {
     zones.iter().map(|(name, tasks)| control::Zone { name: name.to_string(), tasks: *tasks }).collect()
 }

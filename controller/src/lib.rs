@@ -21,7 +21,7 @@ mod clock;
 pub mod config;
 mod core;
 mod events;
-mod explain;
+pub mod explain;
 mod files;
 mod foreign;
 mod forward;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use drydock_engine::session::{Dialler, First, Heard, Pulse};
 use drydock_engine::simulated::Simulated;
+use drydock_engine::simulated::knobs::StageRow;
 use drydock_engine::{Effect, EffectId, Engine, Input, JournalWrite, Offer, Restored, RuntimeOp, Settings};
 use drydock_model::capabilities;
 use drydock_proto::agent::agent_message::Message as Up;
@@ -59,12 +60,30 @@ pub(crate) enum Told {
     Refused(String),
 }
 
+/// What a machine is beside its room: a container instance without a type, whose containers do what their labels say, where
+/// nobody says otherwise.
+#[derive(Debug, Clone)]
+pub(crate) struct Kind {
+    pub(crate) instance_type: Option<String>,
+    /// Which tasks it is there for.
+    pub(crate) serves: Serves,
+    /// What containers of its images do.
+    pub(crate) stages: Vec<StageRow>,
+}
+
+impl Default for Kind {
+    fn default() -> Self {
+        Self { instance_type: None, serves: Serves::Ec2, stages: Vec::new() }
+    }
+}
+
 /// The machine.
 pub(crate) struct Agent {
     pub(crate) name: String,
     zone: String,
     cpu: u32,
     memory_mib: u32,
+    kind: Kind,
     arn: String,
     journal: Journal,
     pub(crate) table: Simulated,
@@ -87,6 +106,7 @@ impl Agent {
             zone,
             cpu,
             memory_mib,
+            kind: Kind::default(),
             arn: String::new(),
             journal: Journal::default(),
             table: Simulated::default(),
@@ -99,6 +119,11 @@ impl Agent {
             tick_at: None,
             out: Vec::new(),
         }
+    }
+
+    /// The same machine of another kind, before it starts.
+    pub(crate) fn of_kind(self, kind: Kind) -> Self {
+        Self { table: Simulated::new(kind.stages.clone(), []), kind, ..self }
     }
 
     pub(crate) fn take_out(&mut self) -> Vec<Out> {
@@ -129,7 +154,7 @@ impl Agent {
         self.out.clear();
         self.life += 1;
         if whole {
-            self.table = Simulated::default();
+            self.table = Simulated::new(self.kind.stages.clone(), []);
         }
     }
 
@@ -201,6 +226,9 @@ impl Agent {
             ..Attribute::default()
         };
         let mut attributes = vec![named("ecs.availability-zone", Some(self.zone.clone()))];
+        if let Some(instance_type) = &self.kind.instance_type {
+            attributes.push(named("ecs.instance-type", Some(instance_type.clone())));
+        }
         attributes.extend(capabilities::all().iter().map(|name| named(name, None)));
         Some(Hello {
             cluster: "default".to_owned(),
@@ -212,7 +240,7 @@ impl Agent {
             runtime: "simulated".to_owned(),
             manifest_sequence,
             manifest_digest: digest.to_vec(),
-            serves: Serves::Ec2.into(),
+            serves: self.kind.serves.into(),
             ..Hello::default()
         })
     }

@@ -46,6 +46,8 @@ pub(crate) struct Client {
     /// Calls that it has had answered.
     pub(crate) answered: usize,
     pub(crate) asked: Option<Asked>,
+    /// What came of the last call.
+    pub(crate) outcome: Option<Outcome>,
 }
 
 fn definition(family: &str, labels: &[(&str, &str)]) -> Command {
@@ -134,6 +136,10 @@ pub(crate) fn next(random: &mut Random, tasks: &[String], room: u64) -> Option<C
 impl World {
     /// A client asks something new, or again what wasn't answered.
     pub(crate) fn think(&mut self, at: usize) {
+        if self.watch.is_some() {
+            // A rehearsal's director asks, and asks again.
+            return;
+        }
         let pause = 100 + self.random.below(1_500);
         if self.clients[at].asked.is_none() {
             let command = if at == 0 { setup(self.clients[at].answered) } else { None };
@@ -168,7 +174,7 @@ impl World {
         self.ask_again(at);
     }
 
-    fn ask_again(&mut self, at: usize) {
+    pub(crate) fn ask_again(&mut self, at: usize) {
         let to = 1 + self.random.below(self.plan.controllers);
         // A client that is told where the leader is goes there.
         let to = self.controllers.get(&to).and_then(|one| one.leader_hint).unwrap_or(to);
@@ -237,6 +243,7 @@ impl World {
         let what = asked.command.as_ref().map_or("a strong read", Command::name);
         let how = if let Outcome::Refused(error) = &outcome { error.to_string() } else { format!("entry {index}") };
         self.tell(&format!("client {at}: {what} is answered after {} tries: {how}", asked.tries));
+        self.clients[at].outcome = Some(outcome.clone());
         // A refusal may come from a state that isn't confirmed: it says nothing about the log.
         if matches!(outcome, Outcome::Refused(_) | Outcome::Rebind(_)) {
             return;

@@ -23,6 +23,7 @@ mod machine;
 mod network;
 mod night;
 mod random;
+pub mod rehearsal;
 mod story;
 mod world;
 

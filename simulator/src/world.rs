@@ -24,6 +24,7 @@ use crate::faults::{Bug, Plan};
 use crate::leader::Conn;
 use crate::network::{Network, Stream, agent_node};
 use crate::random::Random;
+use crate::rehearsal::Watch;
 use crate::story::Story;
 
 /// Milliseconds of virtual time.
@@ -84,6 +85,8 @@ pub struct World {
     pub(crate) violation: Option<String>,
     /// Faults that were injected.
     pub(crate) faults: u64,
+    /// Takes what is committed in the ledger's place, in a rehearsal.
+    pub(crate) watch: Option<Watch>,
 }
 
 pub(crate) fn config() -> Config {
@@ -124,6 +127,7 @@ impl World {
             story: Story::default(),
             violation: None,
             faults: 0,
+            watch: None,
         };
         for id in ids {
             world.at(0, Event::Start(id));
@@ -352,6 +356,9 @@ impl World {
             Out::Close(conn) => self.hang_up(conn),
             Out::Answer(call, fate) => self.send_answer(id, call, fate),
             Out::Applied(entry) => {
+                if let Some(watch) = &mut self.watch {
+                    return watch.applied(self.now, *entry);
+                }
                 if let Err(why) = self.ledger.applied(id, *entry) {
                     self.violate(why);
                 }
@@ -528,6 +535,13 @@ impl World {
     }
 
     // --- Agents --------------------------------------------------------------------------------------------------
+
+    /// One more machine, which doesn't run yet.
+    pub(crate) fn add_agent(&mut self, agent: Agent) -> usize {
+        self.agents.push(agent);
+        self.journal_at.push(0);
+        self.agents.len() - 1
+    }
 
     pub(crate) fn start_agent(&mut self, at: usize) {
         if self.agents[at].engine.is_some() {

@@ -2,7 +2,7 @@
 //! that end in `\`, and what follows is its output.
 
 /// Pages whose commands the suite `documents` runs, from the first to the last, against a cluster of their own.
-pub const PAGES_RUN: [&str; 3] = ["README.md", "docs/cli.md", "docs/aws.md"];
+pub const PAGES_RUN: [&str; 4] = ["README.md", "docs/cli.md", "docs/aws.md", "docs/simulator.md"];
 
 /// Commands that it doesn't run, by how they begin, each with the reason.
 pub const NOT_RUN: &[(&str, &str)] = &[

@@ -157,7 +157,8 @@ fn deployment_lines(answer: &ExplainServiceResponse) -> Vec<String> {
 }
 
 /// What one wait is, with its deadline.
-fn wait_line(wait: &Wait, now: Option<&Timestamp>) -> String {
+#[must_use]
+pub fn wait_line(wait: &Wait, now: Option<&Timestamp>) -> String {
     let left = wait.until.as_ref().map(|at| until(now, at)).unwrap_or_default();
     let who = tasks(wait.tasks());
     match wait.kind() {

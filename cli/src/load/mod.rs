@@ -9,6 +9,7 @@ pub mod complaint;
 pub mod deserialize;
 pub mod json;
 pub mod nearest;
+pub mod place;
 pub mod request;
 pub mod tree;
 pub mod yaml;

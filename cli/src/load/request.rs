@@ -82,6 +82,9 @@ pub const TASK_SET: Shape = Shape {
     ],
 };
 
+/// A rehearsal's scenario.
+pub const SCENARIO: Shape = Shape { wrapper: "scenario", read_only: &[] };
+
 /// The input of RunTask.
 pub const TASK: Shape = Shape { wrapper: "task", read_only: &[] };
 

@@ -74,10 +74,15 @@ const TABLE: &[Row] = &[
     Row {
         krate: "drydock-simulator",
         ours: &["drydock-leader", "drydock-consensus", "drydock-engine"],
-        others: Some(&[]),
+        others: Some(&["serde"]),
         never: &["bollard", "clap"],
     },
-    Row { krate: "drydock-cli", ours: &["drydock-controller", "drydock-node-agent"], others: None, never: &[] },
+    Row {
+        krate: "drydock-cli",
+        ours: &["drydock-controller", "drydock-node-agent", "drydock-simulator"],
+        others: None,
+        never: &[],
+    },
     Row { krate: "drydock-tests", ours: &["drydock-cli"], others: None, never: &[] },
 ];
 

@@ -1,5 +1,5 @@
-//! The commands that README.md, docs/cli.md and docs/aws.md show, run as written, one after the other, in the root of the tree, with
-//! an empty home. `drydock` and `cargo run --release --` are the program that was just built; `up` gets a folder and
+//! The commands that README.md, docs/cli.md, docs/aws.md and docs/simulator.md show, run as written, one after the other, in the
+//! root of the tree, with an empty home. `drydock` and `cargo run --release --` are the program that was just built; `up` gets a folder and
 //! ports of its own, and everything else is told these ports as a user would tell them, by the environment.
 
 use std::path::Path;

@@ -23,6 +23,7 @@ mod metrics;
 mod names;
 mod pagination;
 mod requests;
+mod simulate;
 mod task_sets;
 mod zones;
 
