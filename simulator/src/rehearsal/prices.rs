@@ -1,4 +1,4 @@
-//! What instances of some types have and cost: on demand, Linux, in us-east-1, as quoted in 2026-06 and not asked of AWS. A
+//! What instances of some types have and cost: on demand, Linux, in us-east-1, as written here and not asked of AWS. A
 //! scenario says its own prices where these aren't right.
 
 use super::units::Dollars;
