@@ -265,8 +265,12 @@ async fn a_client_acts_as_an_agent() {
     let ran = write(turn(0), "RunTask", run).await;
     let task = ran["tasks"][0]["taskArn"].as_str().unwrap_or_else(|| panic!("{ran}"));
     assert_eq!(ran["tasks"][0]["containerInstanceArn"], *arn, "{ran}");
-    let given = call(turn(1), "ListTasks", &json!({ "containerInstance": arn })).await.json();
-    assert_eq!(given["taskArns"], json!([task]));
+    // What one controller answered, another one shows a moment later.
+    let given = eventually("its agent is given the task", || async {
+        let given = call(turn(1), "ListTasks", &json!({ "containerInstance": arn })).await.json();
+        given["taskArns"].as_array().filter(|arns| !arns.is_empty()).cloned()
+    });
+    assert_eq!(given.await, [json!(task)]);
     let shown = async || call(turn(0), "DescribeTasks", &json!({ "tasks": [task] })).await.json()["tasks"][0].clone();
     let interface = shown().await["attachments"][0]["id"].as_str().unwrap().to_owned();
     let attachment = format!("arn:aws:ecs:us-east-1:000000000000:attachment/{interface}");

@@ -85,7 +85,7 @@ const NO_LATTICE: &str = "there is no VPC Lattice";
 const NO_TRAFFIC: &str = "these strategies shift traffic between two service revisions and need a load balancer or \
      Service Connect, and the service can have neither yet";
 const NO_CODE_DEPLOY: &str = "there is no CodeDeploy, only the controllers ECS and EXTERNAL";
-const NO_INSIGHTS: &str = "Container Insights has the counts of clusters and services, but no figures of single tasks";
+const NO_INSIGHTS: &str = "there are no figures of single tasks";
 
 /// SubmitTaskStateChange.
 pub const SUBMIT_TASK_STATE_CHANGE: &[Refusal<SubmitTaskStateChangeRequest>] =
