@@ -1,4 +1,4 @@
-//! Many nights, one after another, and their figures; or one again, with its story.
+//! Many nights, one after another, and their figures; or one again, with its story. The first that fails is made smaller.
 //!
 //! ```text
 //! cargo run -p drydock-simulator --example campaign -- --seeds 1000 [--first 1] [--minutes 10]
@@ -8,7 +8,7 @@
 
 use std::process::ExitCode;
 
-use drydock_simulator::{Figures, Plan, Random, night};
+use drydock_simulator::{Figures, Plan, Random, night, shrink};
 
 /// What was asked for.
 struct Asked {
@@ -60,6 +60,8 @@ fn main() -> ExitCode {
     }
     if let Some(violation) = violations.first() {
         println!("\nThe story of seed {}:\n{violation}\n", violation.seed);
+        let plan = Plan::of(&mut Random::new(violation.seed));
+        println!("{}\n", shrink(plan, bad_ms, (**violation).clone()));
     }
     println!("simulated: {seeds} seeds from {first}, {} virtual minutes of faults each", bad_ms / 60_000);
     println!("  {:>10} virtual hours", all.virtual_ms / 3_600_000);

@@ -25,8 +25,45 @@ pub struct Plan {
     pub sync_most: u64,
     /// Something bad happens so often on the average, in milliseconds; 0: never.
     pub bad_every: u64,
+    /// Kinds of such faults that don't happen, a bit each: [`Plan::sparing`].
+    pub spared: u8,
     /// A bug that is planted, to see that the checkers find it.
     pub bug: Option<Bug>,
+}
+
+/// Kinds of faults that are injected, messages apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// A controller crashes, or all lose power.
+    Crash,
+    /// A controller stands still for a while.
+    Pause,
+    /// A sync fails.
+    Sync,
+    /// A clock goes ahead.
+    Skew,
+    /// The network is cut, one way or both.
+    Cut,
+    /// An agent, or its machine, fails.
+    Agent,
+}
+
+impl Fault {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Crash, Self::Pause, Self::Sync, Self::Skew, Self::Cut, Self::Agent];
+
+    /// For people.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Crash => "crashes of controllers",
+            Self::Pause => "pauses",
+            Self::Sync => "failing syncs",
+            Self::Skew => "clocks ahead",
+            Self::Cut => "cut networks",
+            Self::Agent => "failing agents",
+        }
+    }
 }
 
 /// Bugs of the pretended world around the cores, or of what carries out their wishes.
@@ -57,6 +94,7 @@ impl Plan {
             delay_most: 5,
             sync_most: 2,
             bad_every: 0,
+            spared: 0,
             bug: None,
         }
     }
@@ -73,8 +111,21 @@ impl Plan {
             delay_most: 1 + random.below(60),
             sync_most: 1 + random.below(30),
             bad_every: 1_000 + random.below(20_000),
+            spared: 0,
             bug: None,
         }
+    }
+
+    /// The same without a kind of faults.
+    #[must_use]
+    pub const fn sparing(self, kind: Fault) -> Self {
+        Self { spared: self.spared | 1 << kind as u8, ..self }
+    }
+
+    /// Whether a kind of faults doesn't happen.
+    #[must_use]
+    pub const fn spares(&self, kind: Fault) -> bool {
+        self.spared & 1 << kind as u8 != 0
     }
 
     /// The same without anything bad.
@@ -92,10 +143,26 @@ impl World {
         }
         let pause = 1 + self.random.below(2 * self.plan.bad_every);
         self.at(pause, Event::Bad);
+        let kind = match self.random.below(10) {
+            0 | 1 => Fault::Crash,
+            2 => Fault::Pause,
+            3 => Fault::Sync,
+            4 => Fault::Skew,
+            5 | 6 => Fault::Cut,
+            7 => {
+                self.faults += 1;
+                self.tell("the network is whole");
+                return self.network.heal();
+            }
+            _ => Fault::Agent,
+        };
+        if self.plan.spares(kind) {
+            return;
+        }
         self.faults += 1;
-        match self.random.below(10) {
-            0 | 1 => self.bad_controller(),
-            2 => {
+        match kind {
+            Fault::Crash => self.bad_controller(),
+            Fault::Pause => {
                 let id = 1 + self.random.below(self.plan.controllers);
                 let time = 100 + self.random.below(8_000);
                 self.tell(&format!("controller {id} stands still for {time} ms"));
@@ -103,26 +170,22 @@ impl World {
                     controller.paused_until = self.now + time;
                 }
             }
-            3 => {
+            Fault::Sync => {
                 let id = 1 + self.random.below(self.plan.controllers);
                 self.tell(&format!("the next sync of controller {id} fails"));
                 if let Some(controller) = self.controllers.get(&id).filter(|controller| controller.is_up()) {
                     controller.fail_next_sync();
                 }
             }
-            4 => {
+            Fault::Skew => {
                 let (id, skew) = (1 + self.random.below(self.plan.controllers), self.random.below(60_000));
                 self.tell(&format!("the clock of controller {id} is {skew} ms ahead"));
                 if let Some(controller) = self.controllers.get_mut(&id) {
                     controller.skew_ms = skew;
                 }
             }
-            5 | 6 => self.bad_network(),
-            7 => {
-                self.tell("the network is whole");
-                self.network.heal();
-            }
-            _ => self.bad_agent(),
+            Fault::Cut => self.bad_network(),
+            Fault::Agent => self.bad_agent(),
         }
     }
 

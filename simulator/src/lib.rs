@@ -7,6 +7,7 @@
 //!
 //! - [`World`] is all of it: a queue of events, one clock, one generator. [`World::run`] lets time pass.
 //! - [`Plan`] says how large a world is and how bad; [`night`] runs one seed from its faults to the quiet after them.
+//! - [`shrink`] makes a failing seed smaller.
 //! - The checkers look at every committed entry; a [`Violation`] carries the last events as a story.
 //!
 //! No clock, randomness, IO, thread or hash map of its own: the same seed gives the same events, byte for byte.
@@ -24,12 +25,14 @@ mod network;
 mod night;
 mod random;
 pub mod rehearsal;
+mod shrink;
 mod story;
 mod world;
 
-pub use faults::{Bug, Plan};
+pub use faults::{Bug, Fault, Plan};
 pub use night::{Figures, Violation, night};
 pub use random::Random;
+pub use shrink::{Shrunk, shrink};
 pub use world::World;
 
 /// When virtual time begins, in milliseconds since 1970.

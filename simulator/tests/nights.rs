@@ -2,7 +2,7 @@
 //! asked for. A failing seed is replayed with `cargo run -p drydock-simulator --example campaign -- --seed N`.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use drydock_simulator::{Bug, Plan, Random, night};
+use drydock_simulator::{Bug, Fault, Plan, Random, night, shrink};
 
 #[test]
 fn on_a_calm_night_services_reach_their_count() {
@@ -24,6 +24,32 @@ fn bad_nights_end_well() {
         let plan = Plan::of(&mut Random::new(seed));
         night(seed, plan, 120_000).unwrap_or_else(|violation| panic!("{violation}"));
     }
+}
+
+/// Nights that nobody has seen before. One that fails says its seed, which goes into [`bad_nights_end_well`] with the mending.
+#[test]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "the one place where a seed comes from outside")]
+fn fresh_nights_end_well() {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    for seed in (now.as_secs() << 8..).take(3) {
+        let plan = Plan::of(&mut Random::new(seed));
+        if let Err(violation) = night(seed, plan, 120_000) {
+            panic!("{}", shrink(plan, 120_000, *violation));
+        }
+    }
+}
+
+#[test]
+fn a_failing_night_is_made_smaller() {
+    let plan = Plan { bug: Some(Bug::StaleRead), bad_every: 2_000, ..Plan::of(&mut Random::new(3)) };
+    let violation = night(3, plan, 120_000).unwrap_err();
+    let shrunk = shrink(plan, 120_000, (*violation).clone());
+    assert_eq!(shrunk.violation.what.split(" entry").next(), violation.what.split(" entry").next());
+    assert!(shrunk.bad_ms < 120_000, "{shrunk}");
+    assert!(Fault::ALL.iter().any(|kind| shrunk.plan.spares(*kind)), "{shrunk}");
+    let again = night(3, shrunk.plan, shrunk.bad_ms).unwrap_err();
+    assert_eq!(*again, shrunk.violation, "it fails again, in the very same way");
+    assert!(shrunk.to_string().starts_with("shrunk in "), "{shrunk}");
 }
 
 /// The first seed that shows a planted bug, and what it shows.
