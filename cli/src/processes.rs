@@ -289,7 +289,7 @@ pub fn agent(flags: AgentFlags, options: &Options) -> Result<(), Failure> {
     let ended = runtime.block_on(async { drydock_node_agent::run(config, stopped(with_parent)).await });
     runtime.shutdown_timeout(RUNTIME_END_MAX);
     ended.map_err(|error| match error {
-        AgentError::Refused(_) => Failure::ForGood(error.to_string()),
+        AgentError::Refused { .. } => Failure::ForGood(error.to_string()),
         _ => Failure::Other(error.to_string()),
     })
 }

@@ -142,8 +142,8 @@ pub(crate) async fn run<R: ContainerRuntime>(
     let ended = match ended {
         Ok(()) if agent.fixed.stop_tasks_on_exit => agent.leave(&mut sources).await,
         // Nobody will ever tell it to: what it runs would be left for good.
-        Err(AgentError::Refused(reason)) if agent.fixed.stop_tasks_on_exit => {
-            agent.leave(&mut sources).await.and(Err(AgentError::Refused(reason)))
+        Err(refused @ AgentError::Refused { .. }) if agent.fixed.stop_tasks_on_exit => {
+            agent.leave(&mut sources).await.and(Err(refused))
         }
         other => other,
     };
@@ -302,7 +302,9 @@ impl<R: ContainerRuntime> Agent<R> {
                 self.session = None;
                 self.step(Input::SessionClosed).await
             }
-            SessionEvent::Refused(reason) => Err(AgentError::Refused(reason)),
+            SessionEvent::Refused(reason) => {
+                Err(AgentError::Refused { reason, known: !self.identity.container_instance_arn.is_empty() })
+            }
             SessionEvent::Message(message) => self.on_message(message).await,
         }
     }

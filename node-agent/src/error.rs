@@ -23,8 +23,13 @@ pub enum AgentError {
     #[error("journal: {0}")]
     Journal(String),
     /// The controllers won't have this instance.
-    #[error("the controllers refuse this instance: {0}")]
-    Refused(String),
+    #[error("the controllers refuse this instance: {reason}")]
+    Refused {
+        /// What they say.
+        reason: String,
+        /// Whether they ever gave it an ARN.
+        known: bool,
+    },
     /// Docker was asked for and its address is none.
     #[error("docker: {0}")]
     Docker(String),

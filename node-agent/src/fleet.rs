@@ -2,7 +2,8 @@
 //! containers of its own, towards real controllers. For load, and for clusters that are larger than a machine.
 //!
 //! Nothing of them is on disk but the token that their own come from: started again, they are the same container
-//! instances, and run what their manifests say as if nothing had been.
+//! instances, and run what their manifests say as if nothing had been. One that was deregistered before the start joins as a
+//! new one; one that is deregistered while it runs stays away.
 
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ use crate::runtime::simulated::SimulatedRuntime;
 const JOINS_AT_ONCE: u32 = 50;
 /// Between two groups that begin to join.
 const JOIN_EVERY: Duration = Duration::from_millis(25);
+/// Lives of one instance of the fleet that may have been deregistered; then it is given up.
+const LIVES_MAX: u32 = 100;
 
 /// Runs them until `shutdown`, or until none is left: one that the controllers refuse (it was deregistered) ends alone.
 ///
@@ -39,7 +42,7 @@ pub(crate) async fn run(
     loop {
         let next = fleet.instances.min(begun + JOINS_AT_ONCE);
         for number in begun..next {
-            running.spawn(crate::in_memory(member(&config, &fleet, number), identity(&token, number), clock));
+            running.spawn(live(member(&config, &fleet, number), token.clone(), number, clock));
         }
         begun = next;
         tokio::select! {
@@ -58,6 +61,18 @@ pub(crate) async fn run(
     }
 }
 
+/// Runs one of them. Who is refused at once was deregistered in an earlier run, and begins a new life.
+async fn live(config: Config, token: String, number: u32, clock: Clock) -> Result<(), AgentError> {
+    let mut life = 1;
+    loop {
+        let ended = crate::in_memory(config.clone(), identity(&token, number, life), clock).await;
+        if life >= LIVES_MAX || !matches!(ended, Err(AgentError::Refused { known: false, .. })) {
+            return ended;
+        }
+        life += 1;
+    }
+}
+
 /// What one of them is told.
 fn member(config: &Config, fleet: &FleetConfig, number: u32) -> Config {
     let prefix = config.name.as_deref().unwrap_or("simulated");
@@ -71,9 +86,9 @@ fn member(config: &Config, fleet: &FleetConfig, number: u32) -> Config {
 }
 
 /// Its identity: the same at each start, and unlike any other's.
-fn identity(token: &str, number: u32) -> Identity {
+fn identity(token: &str, number: u32, life: u32) -> Identity {
     Identity {
-        instance_token: format!("{token}-{}", number + 1),
+        instance_token: format!("{token}-{}-{life}", number + 1),
         container_instance_arn: String::new(),
         endpoint_port: None,
     }
@@ -94,12 +109,12 @@ mod tests {
         let config = Config { availability_zone: "z".to_owned(), ..Config::default() };
         let of = |fleet: &FleetConfig, number: u32| {
             let member = member(&config, fleet, number);
-            (member.name.unwrap_or_default(), member.availability_zone, identity("t", number).instance_token)
+            (member.name.unwrap_or_default(), member.availability_zone, identity("t", number, 1).instance_token)
         };
         let text = |name: &str, zone: &str, token: &str| (name.to_owned(), zone.to_owned(), token.to_owned());
-        assert_eq!(of(&fleet, 0), text("simulated-1", "a", "t-1"));
-        assert_eq!(of(&fleet, 1), text("simulated-2", "b", "t-2"));
-        assert_eq!(of(&fleet, 2), text("simulated-3", "a", "t-3"));
-        assert_eq!(of(&FleetConfig { zones: Vec::new(), ..fleet }, 4), text("simulated-5", "z", "t-5"));
+        assert_eq!(of(&fleet, 0), text("simulated-1", "a", "t-1-1"));
+        assert_eq!(of(&fleet, 1), text("simulated-2", "b", "t-2-1"));
+        assert_eq!(of(&fleet, 2), text("simulated-3", "a", "t-3-1"));
+        assert_eq!(of(&FleetConfig { zones: Vec::new(), ..fleet }, 4), text("simulated-5", "z", "t-5-1"));
     }
 }

@@ -253,7 +253,7 @@ async fn a_refused_agent_says_why_and_ends() {
     let session = fake.accept().await;
     session.say(Down::Refused(Refused { reason: "deregistered".into() })).await;
     let ended = tokio::time::timeout(WAIT, agent.ended).await.unwrap().unwrap();
-    assert!(matches!(ended, Err(AgentError::Refused(reason)) if reason == "deregistered"));
+    assert!(matches!(ended, Err(AgentError::Refused { reason, .. }) if reason == "deregistered"));
 }
 
 #[tokio::test]

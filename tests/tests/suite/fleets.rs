@@ -87,5 +87,11 @@ async fn one_process_pretends_a_fleet() -> Result<()> {
     assert!(left.is_subset(&all), "nobody joins in its place");
     client.stable("web").await?;
     assert!(cluster.agents[0].process()?.is_running(), "the others run on");
+
+    cluster.agents[0].kill()?;
+    cluster.start_all()?;
+    let renewed = connected(&address, INSTANCES).await?;
+    assert_eq!(renewed.intersection(&all).count(), INSTANCES - 1, "another one has joined in the place of the lost");
+    client.stable("web").await?;
     cluster.finish().await
 }
